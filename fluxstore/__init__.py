@@ -1,0 +1,1 @@
+"""Move records between backends."""

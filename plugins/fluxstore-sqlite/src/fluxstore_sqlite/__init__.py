@@ -1,0 +1,1 @@
+"""SQLite as a backend of fluxstore: one file, one table an entity."""

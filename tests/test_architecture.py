@@ -146,4 +146,4 @@ def test_a_plugin_is_a_distribution_with_a_readme_tests_and_an_entry_point(plugi
     assert project["name"] == folder.name
     assert project["entry-points"]["fluxstore"] == {plugin.removeprefix("fluxstore_"): plugin}
     assert (folder / "README.md").read_text("utf-8").startswith(f"# {folder.name}\n")
-    assert list((folder / "tests").glob("test_*.py"))
+    assert list((folder / "tests").rglob("test_*.py"))

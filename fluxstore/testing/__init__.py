@@ -1,0 +1,1 @@
+"""What adapter authors test with: conformance kit, reference adapter, databases, faults."""

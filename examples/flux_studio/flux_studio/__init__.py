@@ -1,0 +1,1 @@
+"""Flux Studio, a project-management application whose records live where fluxstore says."""

@@ -93,7 +93,7 @@ def temporary_reachable_folder() -> Iterator[Path]:
     pytest's own folders are closed to others; a server that root started runs as somebody else.
     """
     folder = Path(tempfile.mkdtemp(prefix="fluxstore-test-"))
-    folder.chmod(0o755)  # noqa: S103 - made here, and holds test data only
+    folder.chmod(0o755)
     try:
         yield folder
     finally:

@@ -25,6 +25,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("entity",),
     ("query",),
     ("codec", "adapter"),
+    ("evaluate",),
     ("ledger",),
     ("hookspecs",),
     ("routing",),

@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from doc_examples import Command, Reader, blocks, commands, environment, first_missing
+from doc_examples import Command, Reader, blocks, commands, environment, first_missing, tables
 
 from fluxstore import errors
 
@@ -28,10 +28,8 @@ def name_of(page: Path) -> str:
     return str(page.relative_to(ROOT))
 
 
-def table(page: Path) -> list[list[str]]:
-    """Return the cells of the page's table rows, head and rule left out."""
-    rows = [line for line in page.read_text("utf-8").splitlines() if line.startswith("| ")]
-    return [[cell.strip().strip("`") for cell in row.strip("|").split("|")] for row in rows[1:]]
+def rows(page: str, head: str) -> list[list[str]]:
+    return tables((DOCS / "reference" / page).read_text("utf-8"))[head]
 
 
 def error_classes(cls: type = errors.FluxstoreError) -> list[type[errors.FluxstoreError]]:
@@ -89,19 +87,17 @@ def test_the_documentation_builds_without_a_warning(built):
 
 
 def test_the_exit_codes_are_those_of_the_errors():
-    listed = {int(row[0]) for row in table(DOCS / "reference" / "exit-codes.md")}
+    listed = {int(row[0]) for row in rows("exit-codes.md", "code")}
 
     assert {cls.exit_code for cls in error_classes()} | {0} == listed - SIGNALS
 
 
 def test_the_errors_are_listed_in_the_order_of_their_tree():
-    rows = table(DOCS / "reference" / "errors.md")
-
     expected = [
         [cls.__name__, cls.__bases__[0].__name__, str(cls.exit_code), summary(cls)]
         for cls in error_classes()
     ]
-    assert expected == rows
+    assert expected == rows("errors.md", "error")
 
 
 def summary(cls: type) -> str:

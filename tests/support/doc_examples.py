@@ -59,6 +59,16 @@ def blocks(page: str) -> Iterator[Block]:
             yield Block(language, "".join(lines), page.count("\n", 0, match.start()) + 1)
 
 
+def tables(page: str) -> dict[str, list[list[str]]]:
+    """Return the rows of the tables of *page* by the head of their first column."""
+    found: dict[str, list[list[str]]] = {}
+    for table in re.findall(r"(?:^\|.*\n)+", page, re.MULTILINE):
+        rows = [re.split(r"(?<!\\)\|", line)[1:-1] for line in table.splitlines()]
+        cells = [[cell.strip().strip("`") for cell in row] for row in rows]
+        found[cells[0][0]] = cells[2:]
+    return found
+
+
 def commands(console: str) -> Iterator[Command]:
     """Yield the commands of a console block; a line that ends in a backslash goes on."""
     found: list[tuple[str, int, list[str]]] = []

@@ -5,11 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable
 from enum import Enum
 from pathlib import Path
+from types import ModuleType
 
 import attrs
+import hook_page
+import pluggy
 import pytest
 from doc_examples import tables
 
+from fluxstore import hookspecs
 from fluxstore.adapter import Capability
 from fluxstore.entity import Rules
 from fluxstore.query import Operator
@@ -36,3 +40,32 @@ def test_a_list_of_the_reference_is_complete(page, head, words):
     found = tables((REFERENCE / f"{page}.md").read_text("utf-8"))
 
     assert list(words) == [row[0] for row in found[head]]
+
+
+def test_the_headings_of_the_hooks_are_their_exact_signatures():
+    lines = hook_page.PAGE.read_text("utf-8").splitlines()
+    headings = [line.removeprefix("## ").strip("`") for line in lines if line.startswith("## ")]
+
+    assert [hook_page.signature(hook) for hook in hook_page.hooks()] == headings
+
+
+def test_the_page_about_hooks_is_what_their_docstrings_say():
+    assert hook_page.page() == hook_page.PAGE.read_text("utf-8"), "run tests/support/hook_page.py"
+
+
+@pytest.mark.parametrize("hook", hook_page.hooks(), ids=lambda hook: hook.name)
+def test_a_hook_says_when_what_comes_in_what_to_return_and_who(hook):
+    assert ["", *hook_page.PARTS] == list(hook_page.parts(hook))
+
+
+@pytest.mark.parametrize("hook", hook_page.hooks(), ids=lambda hook: hook.name)
+def test_the_example_of_a_hook_is_an_implementation_of_it(hook):
+    plugin = ModuleType("example")
+    exec(compile(hook_page.example(hook), "example", "exec"), vars(plugin))
+    manager = pluggy.PluginManager(hookspecs.GROUP)
+    manager.add_hookspecs(hookspecs)
+
+    manager.register(plugin)
+    manager.check_pending()
+
+    assert [plugin] == [i.plugin for i in getattr(manager.hook, hook.name).get_hookimpls()]

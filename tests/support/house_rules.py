@@ -27,6 +27,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("codec", "adapter"),
     ("evaluate",),
     ("ledger",),
+    ("calls",),
     ("hookspecs",),
     ("routing",),
     ("plugins",),

@@ -1,1 +1,44 @@
-"""Move records between backends."""
+"""Move a running Python application's storage from any backend to any other.
+
+``fluxstore.open("fluxstore.toml")`` gives a store; ``store[Task]`` has the verbs; the command
+``fluxstore`` moves the data. See the tutorial in the documentation.
+"""
+
+from fluxstore.config import Config
+from fluxstore.entity import Entities, Entity, entity, entity_of, field
+from fluxstore.errors import FluxstoreError, OutcomeUnknown
+from fluxstore.hookspecs import hookimpl
+from fluxstore.plugins import Plugins
+from fluxstore.query import contains, eq, ge, gt, is_null, le, lt, ne, one_of, starts_with
+from fluxstore.records import Problem
+from fluxstore.store import Store, open  # noqa: A004 - fluxstore.open is the name of the API
+from fluxstore.verbs import Records, Results, evolve
+
+__all__ = [
+    "Config",
+    "Entities",
+    "Entity",
+    "FluxstoreError",
+    "OutcomeUnknown",
+    "Plugins",
+    "Problem",
+    "Records",
+    "Results",
+    "Store",
+    "contains",
+    "entity",
+    "entity_of",
+    "eq",
+    "evolve",
+    "field",
+    "ge",
+    "gt",
+    "hookimpl",
+    "is_null",
+    "le",
+    "lt",
+    "ne",
+    "one_of",
+    "open",
+    "starts_with",
+]

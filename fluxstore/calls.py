@@ -1,0 +1,83 @@
+"""The callables that hooks bind: what does the work ever after."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Protocol, TypeAlias, TypeVar
+
+import attrs
+
+from fluxstore.adapter import Adapter, Batch, Collection, Merged
+from fluxstore.query import Found, Query
+from fluxstore.records import Change, Key, Record, Row
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+Move: TypeAlias = Callable[[Batch], Merged]
+"""Moves one batch of a migration into the target."""
+
+Lens: TypeAlias = Callable[[Record], Record]
+"""What a validation looks at a record through, on both sides."""
+
+
+class Commit(Protocol):
+    """Makes changes, as ``Collection.commit`` does."""
+
+    def __call__(
+        self,
+        changes: Sequence[Change],
+        *,
+        expect: Mapping[Key, Row] | None = None,
+        op_id: str | None = None,
+    ) -> Mapping[Key, Record]:
+        """Return the records of the puts as they are now."""
+        ...
+
+
+@attrs.frozen
+class Read:
+    """How an entity is read: by keys, by query, and counted."""
+
+    get: Callable[[Sequence[Key]], Mapping[Key, Record]]
+    find: Callable[[Query], Found]
+    count: Callable[[Query], int]
+
+    def each(self, wrap: Callable[[Callable[..., Any]], Callable[..., Any]]) -> Read:
+        """Return the same reads with every callable wrapped, for observers."""
+        return Read(wrap(self.get), wrap(self.find), wrap(self.count))
+
+
+@attrs.frozen
+class Write:
+    """How an entity is written, and which backend is the authority."""
+
+    commit: Commit
+    authority: str
+
+    def each(self, wrap: Callable[[Commit], Commit]) -> Write:
+        """Return the same write with its callable wrapped, for observers."""
+        return Write(wrap(self.commit), self.authority)
+
+
+@attrs.frozen
+class Routing:
+    """What a bind hook is told beside the entity: the policy in force and its settings."""
+
+    backend: str
+    """The backend to use where no policy says otherwise."""
+    policy: str | None = None
+    """The name of the policy in ``[policy]``, or ``None``."""
+    settings: Any = None
+    """The policy's own settings, an instance of the class it registered."""
+
+
+class Backends(Protocol):
+    """The configured backends of one entity, each opened when it is first asked for."""
+
+    def __getitem__(self, name: str) -> Collection:
+        """Return the entity's collection in the backend *name*."""
+        ...
+
+    def adapter(self, name: str) -> Adapter:
+        """Return the open adapter of the backend *name*."""
+        ...

@@ -1,0 +1,133 @@
+"""What an application opens: ``store[Task]`` with the same verbs whichever backend answers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from contextlib import AbstractContextManager
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self, TypeVar, overload
+
+import attrs
+
+from fluxstore.adapter import Capability, Use
+from fluxstore.backends import OpenBackends, open_backend, require
+from fluxstore.calls import Read, Routing, Write
+from fluxstore.config import Config
+from fluxstore.entity import Entity, entity_of
+from fluxstore.errors import RoutingError
+from fluxstore.plugins import Plugins
+from fluxstore.verbs import Records
+
+T = TypeVar("T")
+
+
+@attrs.frozen
+class Binding:
+    """How one entity is read and written; immutable, swapped in one assignment."""
+
+    read: Read
+    write: Write
+
+
+class Store:
+    """All entities of an application. Safe to share between threads; close it, or use ``with``."""
+
+    def __init__(self, config: Config, plugins: Plugins, routing: Routing) -> None:
+        """Bind every entity; nothing later asks a hook."""
+        self._config = config
+        self._backends = OpenBackends(
+            lambda name: open_backend(config, name, plugins=plugins, use=Use.SERVE)
+        )
+        try:
+            self._bindings = {
+                name: self._bind(entity, plugins, routing)
+                for name, entity in config.entities.items()
+            }
+        except BaseException:
+            self._backends.close()
+            raise
+        self._records: dict[str, Records[Any]] = {
+            name: Records(entity, self._bindings[name].read, self._bindings[name].write)
+            for name, entity in config.entities.items()
+        }
+
+    def _bind(self, entity: Entity, plugins: Plugins, routing: Routing) -> Binding:
+        collections = self._backends.of(entity)
+        return Binding(
+            plugins.bind_read(entity, collections, routing),
+            plugins.bind_write(entity, collections, routing),
+        )
+
+    @overload
+    def __getitem__(self, entity: type[T]) -> Records[T]: ...
+    @overload
+    def __getitem__(self, entity: str) -> Records[Any]: ...
+    def __getitem__(self, entity: type[Any] | str) -> Records[Any]:
+        """Return the records of an entity, by class or name; ``EntityNotFoundError`` if none."""
+        if isinstance(entity, str):
+            found = self._records.get(entity)
+            return found if found is not None else self._records[self._config.entities[entity].name]
+        return self._records[self._config.entities[entity_of(entity).name].name]
+
+    def transaction(
+        self, entities: Iterable[type[Any] | str] | None = None
+    ) -> AbstractContextManager[None]:
+        """Make all writes of this thread one transaction while the context lasts.
+
+        It covers *entities*, or all. ``RoutingError`` where they have more than one authority,
+        ``UnsupportedError`` where the authority has no transactions; an exception undoes
+        everything.
+        """
+        names = list(self._bindings) if entities is None else [self._name(one) for one in entities]
+        authorities = {self._bindings[name].write.authority for name in names}
+        if len(authorities) != 1:
+            found = ", ".join(sorted(authorities)) or "none"
+            raise RoutingError(f"one authority expected for a transaction, found {found}")
+        backend = authorities.pop()
+        adapter = self._backends.adapter(backend)
+        require(adapter, Capability.TRANSACTIONS, backend)
+        return adapter.transaction()
+
+    def _name(self, entity: type[Any] | str) -> str:
+        named = entity if isinstance(entity, str) else entity_of(entity).name
+        return self._config.entities[named].name
+
+    @property
+    def entities(self) -> Mapping[str, Entity]:
+        """Every entity by name."""
+        return self._config.entities
+
+    def close(self) -> None:
+        """Let go of every backend; what was acknowledged is durable already."""
+        self._backends.close()
+
+    def __enter__(self) -> Self:
+        """Return the store."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Close the store."""
+        self.close()
+
+
+def open(  # noqa: A001 - fluxstore.open is the name of the API
+    config: str | Path | Config | None = None,
+    *,
+    backend: str | None = None,
+    plugins: Plugins | None = None,
+) -> Store:
+    """Open the store that a configuration describes.
+
+    *config* is the TOML file (default: ``fluxstore.toml`` of the working directory) or a
+    ``Config``. *backend* uses one backend and no policy. Raises ``ConfigError``, ``PluginError``
+    or ``BackendUnavailableError``; then nothing stays open.
+    """
+    plugins = plugins or Plugins.load()
+    found = config if isinstance(config, Config) else Config.load(config, plugins=plugins)
+    return Store(found, plugins, found.routing(backend))

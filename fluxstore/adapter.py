@@ -18,7 +18,7 @@ import attrs
 
 from fluxstore.entity import Entities, Entity
 from fluxstore.query import Found, Query
-from fluxstore.records import Change, Key, Problem, Record, Rejected, Row, Version, Versioned
+from fluxstore.records import Change, Key, Record, Rejected, Row, Version, Versioned
 
 
 class Capability(Enum):
@@ -125,8 +125,8 @@ class Merged:
 class Part:
     """A piece of what a whole file has beside its records, in chunks.
 
-    ``name`` is ``order`` (``value``: 1,000 key texts in array order), ``wrapper`` (the other keys of the wrapping
-    object), or an adapter's own. ``number`` counts the pieces of one name from 0.
+    ``name`` is ``order`` (``value``: 1,000 key texts in array order), ``wrapper`` (the other keys
+    of the wrapping object), or an adapter's own. ``number`` counts a name's pieces from 0.
     """
 
     entity: str
@@ -176,16 +176,17 @@ class Collection(Protocol):
     ) -> Mapping[Key, Record]:
         """Make *changes* in one transaction; return the records of the puts as they are now.
 
-        *expect* maps keys to values as they were read: ``ConflictError`` unless the record still has
-        them. With *op_id*, a repetition makes no second change and returns the records as they are
-        (``UnsupportedError`` without ``ATOMIC_LEDGER``). Raises ``RecordExistsError``,
+        *expect* maps keys to values as they were read: ``ConflictError`` unless the record still
+        has them (a missing field counts as its default). With *op_id*, a repetition makes no
+        second change and returns the records as they are (``UnsupportedError`` without
+        ``ATOMIC_LEDGER``). Raises ``RecordExistsError``,
         ``RecordNotFoundError``, ``ConstraintError``; then nothing was changed. Deletes cascade,
         restrict or set null as the entities declare.
         """
         ...
 
     def scan(self, cursor: str | None, limit: int) -> Page:
-        """Return about *limit* records after *cursor* (``None``: from the start) in the backend's order."""
+        """Return about *limit* records after *cursor* (``None``: the start) in its own order."""
         ...
 
     def find(self, query: Query) -> Found:
@@ -193,7 +194,7 @@ class Collection(Protocol):
         ...
 
     def count(self, query: Query) -> int:
-        """Return how many records the filters of *query* find; order, limit and cursor do not count."""
+        """Return how many records the filters of *query* find."""
         ...
 
     def size(self) -> Size:
@@ -212,7 +213,7 @@ class Collection(Protocol):
         ...
 
     def merge(self, batch: Batch) -> Merged:
-        """Merge a batch in one transaction with its cursor; equal records are not written at all."""
+        """Merge a batch in one transaction with its cursor; equal records are not written."""
         ...
 
     def apply_if_newer(self, changes: Sequence[Versioned]) -> Sequence[bool]:
@@ -254,7 +255,7 @@ class Ledger(Protocol):
         ...
 
     def set_control(self, entity: str, expected: Control | None, control: Control) -> bool:
-        """Compare and set under the exclusive fence; ``False`` where *expected* is not what is there."""
+        """Compare and set under the exclusive fence; ``False`` unless *expected* is there."""
         ...
 
     def versions(self, entity: str, keys: Sequence[Key]) -> Mapping[Key, Version]:
@@ -286,15 +287,15 @@ class Ledger(Protocol):
         ...
 
     def parts(self, entity: str) -> Iterator[Part]:
-        """Return what the file of *entity* has beside its records (saved, or read from the file)."""
+        """Return what *entity*'s file has beside its records (saved, or read from the file)."""
         ...
 
     def save_parts(self, entity: str, parts: Iterable[Part]) -> int:
-        """Replace the parts of *entity*, writing only what differs; return how many pieces were written."""
+        """Replace the parts of *entity*, writing only what differs; return how many."""
         ...
 
     def lease(self, name: str) -> AbstractContextManager[None]:
-        """Hold the lease *name* while the context lasts; ``LeaseError`` at once if another holds it."""
+        """Hold the lease *name* for the context; ``LeaseError`` if another holds it."""
         ...
 
 
@@ -303,7 +304,7 @@ class Adapter(Protocol):
 
     name: ClassVar[str]
     Settings: ClassVar[type]
-    """A frozen attrs class: the keys of ``[backends.<name>]`` beside ``adapter`` and ``entities``."""
+    """A frozen attrs class: the keys of ``[backends.<name>]`` beside ``adapter``, ``entities``."""
     EntitySettings: ClassVar[type]
     """A frozen attrs class: the keys of ``[backends.<name>.entities.<entity>]``."""
     capabilities: frozenset[Capability]
@@ -318,19 +319,19 @@ class Adapter(Protocol):
         ...
 
     def transaction(self) -> AbstractContextManager[None]:
-        """Make all commits of this thread one transaction while the context lasts; an error undoes it."""
+        """Make this thread's commits one transaction; an error in the context undoes it."""
         ...
 
     def prepare(self, entities: Sequence[Entity]) -> None:
-        """Make the backend ready for *entities* where it is not; for bulk loading: indexes come later."""
+        """Make the backend ready for *entities*; indexes may come in ``complete``."""
         ...
 
     def complete(self, entities: Sequence[Entity]) -> None:
-        """End a migration's writing: indexes and constraints, files folded, everything durable."""
+        """End a migration's writing: indexes, constraints, files folded, everything durable."""
         ...
 
     def examine(self) -> Sequence[Finding]:
-        """Return what ``doctor`` should say: settings that lose data, missing rights, versions, disk."""
+        """Return what ``doctor`` should say: settings that lose data, rights, versions, disk."""
         ...
 
     def describe(self) -> str:

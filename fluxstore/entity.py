@@ -237,13 +237,18 @@ def entity(
     *key* names the key's field, or fields; *unique* lists groups of fields that no two records
     share. Raises ``EntityError`` for what cannot be stored.
     """
-    frame_locals = sys._getframe(1).f_locals
+    # Annotations may name what is local to the caller, as classes made inside a test do.
+    frame_locals = sys._getframe(1).f_locals  # noqa: SLF001
 
     def decorate(cls: type[T]) -> type[T]:
         made = cls if "__attrs_attrs__" in vars(cls) else _define(cls)
         names = (key,) if isinstance(key, str) else tuple(key)
         groups = tuple(tuple(group) for group in unique)
-        one = _build(name, made, names, groups, shard_key, frame_locals)
+        fields = _fields(name, made, frame_locals)
+        own = tuple((one.name,) for one in fields if one.rules.unique)
+        extra = tuple(group for group in groups if group not in own)
+        one = Entity(name, made, names, fields, own + extra, shard_key)
+        _check_entity(one)
         setattr(made, _ENTITY, one)
         return made
 
@@ -269,24 +274,13 @@ def is_entity(value: object) -> bool:
     return isinstance(value, type) and isinstance(vars(value).get(_ENTITY), Entity)
 
 
-def _build(
-    name: str,
-    cls: type,
-    key: tuple[str, ...],
-    groups: tuple[tuple[str, ...], ...],
-    shard_key: str | None,
-    frame_locals: Mapping[str, Any],
-) -> Entity:
+def _fields(name: str, cls: type, frame_locals: Mapping[str, Any]) -> tuple[Field, ...]:
     hints = _hints(name, cls, frame_locals)
-    fields = tuple(
+    return tuple(
         _field(name, attribute, hints[attribute.name])
         for attribute in attrs.fields(cast("type[attrs.AttrsInstance]", cls))
         if attribute.init
     )
-    own = tuple((one.name,) for one in fields if one.rules.unique)
-    made = Entity(name, cls, key, fields, own + tuple(g for g in groups if g not in own), shard_key)
-    _check_entity(made)
-    return made
 
 
 def _hints(name: str, cls: type, frame_locals: Mapping[str, Any]) -> dict[str, Any]:

@@ -11,14 +11,14 @@
     │   └── AdapterConflictError    two distributions offer one adapter
     ├── EntityError
     │   ├── EntityNotFoundError     no such entity; near names
-    │   └── CheckError              a record breaks its entity's rules; all problems, each with a path
+    │   └── CheckError              a record breaks its entity's rules; all problems, with paths
     ├── BackendError
     │   ├── BackendUnavailableError worth retrying
     │   ├── RecordNotFoundError
     │   ├── RecordExistsError
     │   ├── ConflictError           the record is no longer as it was read
     │   ├── ConstraintError         unique, reference or check
-    │   ├── UnreadableRecordError   what is stored cannot be decoded, or its file cannot be trusted
+    │   ├── UnreadableRecordError   what is stored cannot be decoded
     │   └── UnsupportedError        a capability that the adapter does not declare
     ├── RoutingError
     │   ├── StalePhaseError
@@ -34,13 +34,13 @@
         ├── QuarantineError         records stayed behind
         └── ValidationFailed        carries the report
 
-Exit codes of the command line hang on the classes (``exit_code``); ``docs/reference`` prints the table.
+Exit codes of the command line hang on the classes (``exit_code``).
 """
 
 from __future__ import annotations
 
 import unicodedata
-from typing import Any, ClassVar, TypeVar, dataclass_transform
+from typing import Any, ClassVar, TypeVar, cast, dataclass_transform
 
 import attrs
 
@@ -95,7 +95,7 @@ class FluxstoreError(Exception):
 
     def facts(self) -> dict[str, Any]:
         """Return the attributes as a dict, for ``--json`` and for logs."""
-        return {name: getattr(self, name) for name in attrs.fields_dict(type(self))}
+        return {name: getattr(self, name) for name in attrs.fields_dict(cast(Any, type(self)))}
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle by facts, so that keyword-only attributes survive."""
@@ -193,7 +193,7 @@ class EntityNotFoundError(EntityError):
 
 @_fact
 class CheckError(EntityError):
-    """A record breaks its entity's rules; ``problems`` holds all of them (``fluxstore.Problem``)."""
+    """A record breaks its entity's rules; ``problems`` holds all (``fluxstore.Problem``)."""
 
     exit_code: ClassVar[int] = 4
 
@@ -222,7 +222,7 @@ class BackendError(FluxstoreError):
 
 @_fact
 class BackendUnavailableError(BackendError):
-    """The backend cannot be reached or did not answer in time; nothing was done, retrying is safe."""
+    """The backend cannot be reached or did not answer in time; nothing was done: try again."""
 
 
 @_fact

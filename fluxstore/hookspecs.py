@@ -1,4 +1,4 @@
-"""The hooks. Hooks bind, calls run: none of these is called while an application reads or writes."""
+"""The hooks. Hooks bind, calls run: none of these is called by a read or a write."""
 
 from __future__ import annotations
 

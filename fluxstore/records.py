@@ -1,4 +1,4 @@
-"""What travels between application, core and backends: keys, versions, records, changes, problems."""
+"""What travels between application, core and backends: keys, records, changes, problems."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Row: TypeAlias = Mapping[str, Any]
 
 @attrs.frozen(order=True)
 class Version:
-    """How new a record is. Compared as ``(epoch, seq)``, two integers; clocks never order anything."""
+    """How new a record is. Compared as ``(epoch, seq)``; clocks never order anything."""
 
     epoch: int
     seq: int
@@ -70,7 +70,7 @@ class Residue:
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any] | None) -> Residue:
-        """Return the residue of a residue column's JSON object (``missing`` is the adapter's to apply)."""
+        """Return the residue of a JSON object; its ``missing`` is the adapter's to apply."""
         if not value:
             return NO_RESIDUE
         return cls(
@@ -107,7 +107,7 @@ class Intent(Enum):
 
 @attrs.frozen
 class Put:
-    """A record to be written. ``values`` holds the whole record, or for ``CHANGE`` the changed fields.
+    """A record to be written. ``values`` is the whole record, or for ``CHANGE`` the fields.
 
     ``residue=None`` keeps what the record has (``put`` and ``update`` of an application);
     a ``Residue`` replaces it.
@@ -140,7 +140,7 @@ class Versioned:
 
 
 class Reason(StrEnum):
-    """Why a record cannot be taken; the same word in ``assess``, ``migrate``, quarantine and reports."""
+    """Why a record cannot be taken; the same word in every command and report."""
 
     MISSING = "missing"
     TYPE = "type"

@@ -9,7 +9,6 @@ from uuid import uuid4
 
 from fluxstore.adapter import Capability, Collection
 from fluxstore.calls import Backends, Move, Read, Routing, Write
-from fluxstore.entity import Entity
 from fluxstore.hookspecs import hookimpl
 from fluxstore.records import Change, Key, Record, Row
 
@@ -56,6 +55,6 @@ def fluxstore_bind_write(collections: Backends, settings: Routing) -> Write:
 
 
 @hookimpl(trylast=True)
-def fluxstore_bind_migrate(entity: Entity, target: Collection) -> Move:
+def fluxstore_bind_migrate(target: Collection) -> Move:
     """Merge each batch into the target."""
     return target.merge

@@ -1,4 +1,4 @@
-"""The verbs of an application: ``store[Task].get(…)``, ``find(…)``, ``update(…)`` …"""
+"""The verbs of an application: ``store[Task].get``, ``find``, ``update`` and the rest."""
 
 from __future__ import annotations
 

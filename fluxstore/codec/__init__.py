@@ -63,7 +63,7 @@ class Codec:
         self.decoders = {n: document.decoder(t, big=big[n]) for n, t in types.items()}
         """Field name to the function from JSON value to plain value; raises ``Refusal``."""
         self.encoders = {n: document.encoder(t) for n, t in types.items()}
-        """Field name to the function from plain value to JSON value; ``None`` where they are one."""
+        """Field name to the function from plain to JSON value; ``None`` where they are one."""
         self._application = {n: plain.to_application(t) for n, t in types.items()}
         self._aliases = {a.name: a.alias for a in _attributes(entity.cls)}
         self._checks = {
@@ -98,7 +98,7 @@ class Codec:
         return values
 
     def value(self, name: str, value: Any) -> Any:
-        """Return the plain value of one field's application value, rules not looked at; ``Refusal``."""
+        """Return the plain value of one field's value, rules not looked at; ``Refusal``."""
         return self._plain[name](value)
 
     def item(self, name: str, value: Any) -> Any:
@@ -240,9 +240,8 @@ class Codec:
                 name, raw
             ):
                 spelling[name] = _kept(raw)
-        for name in self._required:
-            if name not in given:
-                refusals.append((name, Refusal(Reason.MISSING, "a value expected, none found")))
+        lacking = Refusal(Reason.MISSING, "a value expected, none found")
+        refusals += [(name, lacking) for name in self._required if name not in given]
         found = (*refusals, *self.broken_rules(values))
         return Decoded(values, {n: s for n, s in spelling.items() if s is not None}, found)
 
@@ -329,7 +328,7 @@ class Codec:
 
 @cache
 def _codec(cls: type) -> Codec:
-    from fluxstore.entity import entity_of  # noqa: PLC0415 - keeps the cache keyed by class
+    from fluxstore.entity import entity_of
 
     return Codec(entity_of(cls))
 
@@ -339,7 +338,7 @@ def _attributes(cls: type) -> Iterable[Any]:
 
 
 def _kept(raw: Any) -> Any:
-    """Return an original JSON value in a form that a residue can hold, or ``None`` for nothing to keep."""
+    """Return an original JSON value as a residue holds it, or ``None`` for nothing to keep."""
     if isinstance(raw, JsonNumber):
         return {"$number": raw.digits}
     if isinstance(raw, float | int) and not isinstance(raw, bool):

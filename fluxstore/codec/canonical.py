@@ -97,7 +97,7 @@ def _nested(type_: Type) -> Normal:
 
 
 def canonical(types: Mapping[str, Type]) -> Callable[[Mapping[str, Any], Mapping[str, Any]], bytes]:
-    """Return the function that makes canonical bytes of ``(values, extras)`` for fields of *types*."""
+    """Return the function that makes canonical bytes of ``(values, extras)``."""
     fields = tuple((name, normal(type_)) for name, type_ in types.items())
 
     def encode(values: Mapping[str, Any], extras: Mapping[str, Any]) -> bytes:

@@ -23,7 +23,7 @@ from fluxstore.kinds import ARRAY_KINDS, Kind, Type
 from fluxstore.records import Reason
 
 _STAMP = re.compile(
-    r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d(:\d\d(\.\d{1,6}0*)?)?([Zz]|[+-]\d\d(:?\d\d)?)?\Z", re.A
+    r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d(:\d\d(\.\d{1,6}0*)?)?([Zz]|[+-]\d\d(:?\d\d)?)?\Z", re.ASCII
 )
 _DATE = re.compile(r"\d{4}-\d\d-\d\d\Z", re.ASCII)
 _TIME = re.compile(r"\d\d:\d\d(:\d\d(\.\d{1,6})?)?\Z", re.ASCII)
@@ -76,7 +76,7 @@ def _trimmed(text: str) -> str:
     return re.sub(r"(\.\d{6})0+", r"\1", text)
 
 
-def _decimal_number(type_: Type) -> Convert:
+def _decimal_number(_: Type) -> Convert:
     parse = _text("a decimal number", _DECIMAL, lambda text: decimal(Decimal(text)))
 
     def convert(value: Any) -> Decimal:
@@ -135,7 +135,7 @@ def _nested(type_: Type) -> Convert:
 
 
 def _required(type_: Type) -> list[str]:
-    import attrs  # noqa: PLC0415 - only nested classes need it
+    import attrs
 
     return [a.name for a in attrs.fields(type_.cls) if a.init and a.default is attrs.NOTHING]
 
@@ -160,7 +160,7 @@ def _dict_key(type_: Type) -> Convert:
 
 
 def _union(type_: Type) -> Convert:
-    from fluxstore.codec import union  # noqa: PLC0415 - unions build on this module
+    from fluxstore.codec import union  # unions build on this module
 
     return union.decoder(type_)
 

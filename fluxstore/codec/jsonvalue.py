@@ -27,7 +27,7 @@ class JsonNumber(float):
 
 
 def json_value(value: Any, depth: int = 0) -> Any:
-    """Return *value* as plain JSON (str, int, float, bool, None, list, dict); ``Refusal`` otherwise.
+    """Return *value* as plain JSON (text, number, bool, null, list, dict); else ``Refusal``.
 
     ``-0.0`` becomes ``0.0``, as every backend's JSON type can hold it.
     """

@@ -64,7 +64,7 @@ def _integer(*, big: bool = False) -> Convert:
     return exact(int, "an integer", lambda value: check_int(int(value), big=big))
 
 
-def _float(type_: Type) -> Convert:
+def _float(_: Type) -> Convert:
     def convert(value: Any) -> float:
         if type(value) is bool or not isinstance(value, int | float):
             raise mistyped("a number", value)
@@ -92,7 +92,7 @@ def decimal(value: Decimal) -> Decimal:
             Reason.RANGE, "at most 131,072 digits before and 16,383 after the point expected"
         )
     value = value if places <= 0 else value.quantize(Decimal(1)) if value else Decimal(0)
-    return value if value else abs(value)
+    return value or abs(value)
 
 
 def instant(value: datetime) -> datetime:
@@ -206,7 +206,7 @@ def _nested(type_: Type) -> Convert:
 
 
 def _union(type_: Type) -> Convert:
-    from fluxstore.codec import union  # noqa: PLC0415 - a union is stored as JSON, which builds on this
+    from fluxstore.codec import union  # a union is JSON, which builds on this
 
     return union.to_plain(type_)
 
@@ -241,7 +241,8 @@ def _application_array(type_: Type) -> Convert:
     make = makes.get(type_.kind, list)
     items = tuple(to_application(item) for item in type_.items)
     if all(item is _same for item in items):
-        return lambda value: make(value)
+        made: Convert = make
+        return made
     if type_.variadic:
         return lambda value: make(items[0](item) for item in value)
     return lambda value: make(each(item) for each, item in zip(items, value, strict=True))
@@ -265,7 +266,7 @@ def _application_nested(type_: Type) -> Convert:
 
 
 def _application_union(type_: Type) -> Convert:
-    from fluxstore.codec import union  # noqa: PLC0415 - as above
+    from fluxstore.codec import union  # as above
 
     return union.to_application(type_)
 

@@ -13,7 +13,7 @@ MAX_INT = 2**63 - 1
 MIN_INT = -(2**63)
 
 
-class Refusal(ValueError):
+class Refusal(ValueError):  # noqa: N818 - it is an answer, not a fault
     """A value that cannot be taken: a reason, what was expected, and the path into the field."""
 
     def __init__(self, reason: Reason, expected: str, *, path: str = "") -> None:

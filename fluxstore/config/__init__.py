@@ -146,7 +146,7 @@ def _backend(name: str, table: Any, file: Path, entities: Entities, plugins: Plu
         cls = plugins.adapter(adapter)
     except PluginError as error:
         return Backend(name, adapter, None, {}, failure=error)
-    settings = structure(table, cls.Settings, file=file, key=key)
+    settings: Any = structure(table, cls.Settings, file=file, key=key)
     return Backend(name, adapter, settings, _entity_settings(own, cls, file, key, entities))
 
 
@@ -177,7 +177,7 @@ def _policy(
     name = table.pop("adapter", None)
     if not isinstance(name, str):
         raise ConfigError('adapter = "phases" expected', file=str(file), key="policy")
-    settings = structure(table, plugins.policy(name), file=file, key="policy")
+    settings: Any = structure(table, plugins.policy(name), file=file, key="policy")
     for role in ("source", "target"):
         named = getattr(settings, role, None)
         if named is not None and named not in backends:

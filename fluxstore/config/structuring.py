@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from datetime import timedelta
 from difflib import get_close_matches
@@ -17,7 +18,6 @@ from fluxstore.errors import ConfigError
 from fluxstore.settings import Secret, duration
 
 T = TypeVar("T")
-_SECRET_WORDS = ("dsn", "password", "secret", "token")
 
 
 def _strict(cls: type, words: str) -> Any:
@@ -30,7 +30,7 @@ def _strict(cls: type, words: str) -> Any:
 
 
 def _float(value: Any, _: Any) -> float:
-    if type(value) not in (int, float) or value != value or value in (float("inf"), float("-inf")):
+    if type(value) not in (int, float) or not math.isfinite(value):
         raise ValueError("a number expected")
     return float(value)
 
@@ -92,7 +92,7 @@ def _words(error: BaseException, at: str) -> str:
 
 def unknown_keys(names: set[str], cls: type, at: str = "") -> str:
     """Return words for keys that *cls* does not have, with near names."""
-    known = [attribute.name for attribute in attrs.fields(cls)]  # type: ignore[arg-type]
+    known = [attribute.name for attribute in attrs.fields(cls)]
     parts = []
     for name in sorted(names):
         near = get_close_matches(name, known, 1)

@@ -1,0 +1,228 @@
+"""Where the reference adapter keeps everything: one state, in memory or in one file.
+
+A state is never changed once it is committed: a transaction works on a copy, and committing swaps
+it in. That is slow for many records and leaves nothing to argue about, which is what a reference
+is for.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import pickle
+import threading
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import IO, Any
+
+import attrs
+
+from fluxstore.adapter import Control, Cursor, Part
+from fluxstore.errors import (
+    BackendUnavailableError,
+    LeaseError,
+    UnreadableRecordError,
+    UnsupportedError,
+)
+from fluxstore.records import Key, Record, Rejected, Version
+
+
+def _tables() -> dict[str, Any]:
+    return {}
+
+
+@attrs.define
+class State:
+    """Records and ledger of one backend at one moment."""
+
+    records: dict[str, dict[Key, Record]] = attrs.field(factory=_tables)
+    versions: dict[str, dict[Key, Version]] = attrs.field(factory=_tables)
+    marks: dict[str, dict[Key, Version]] = attrs.field(factory=_tables)
+    controls: dict[str, Control] = attrs.field(factory=_tables)
+    ops: dict[str, tuple[str, tuple[Key, ...]]] = attrs.field(factory=_tables)
+    cursors: dict[tuple[str, str], Cursor] = attrs.field(factory=dict)
+    quarantine: dict[str, tuple[Rejected, ...]] = attrs.field(factory=_tables)
+    parts: dict[str, tuple[Part, ...]] = attrs.field(factory=_tables)
+
+    def copy(self) -> State:
+        """Return a state that can be changed without changing this one."""
+        parts = attrs.asdict(self, recurse=False)
+        made: dict[str, Any] = {name: _copied(part) for name, part in parts.items()}
+        return State(**made)
+
+    def table(self, entity: str) -> dict[Key, Record]:
+        """Return the records of *entity*, to be read or changed."""
+        return self.records.setdefault(entity, {})
+
+
+def _copied(part: dict[Any, Any]) -> dict[Any, Any]:
+    return {name: dict(one) if isinstance(one, dict) else one for name, one in part.items()}
+
+
+class Memory:
+    """One backend's state: committed, and this thread's draft while a transaction lasts."""
+
+    def __init__(self, backend: str, *, read_only: bool = False) -> None:
+        """Begin empty."""
+        self.backend = backend
+        self._read_only = read_only
+        self._committed = State()
+        self._lock = threading.RLock()
+        self._thread = threading.local()
+        self._leases: set[str] = set()
+        self._closed = False
+
+    def current(self) -> State:
+        """Return what this thread sees: its own draft, else what is committed."""
+        if self._closed:
+            raise BackendUnavailableError("is closed", backend=self.backend)
+        draft: State | None = getattr(self._thread, "draft", None)
+        return draft or self._load()
+
+    @contextmanager
+    def transaction(self) -> Iterator[State]:
+        """Yield a draft that is committed at the end, and forgotten after an error.
+
+        Inside another transaction of the same thread it becomes part of that one's draft.
+        """
+        if self._read_only:
+            raise UnsupportedError("is opened to be read only", backend=self.backend)
+        with self._exclusive():
+            outer: State | None = getattr(self._thread, "draft", None)
+            self._thread.draft = self.current().copy()
+            try:
+                yield self._thread.draft
+                if outer is None:
+                    self._save(self._thread.draft)
+                    self._thread.draft = None
+            except BaseException:
+                self._thread.draft = outer
+                raise
+
+    @contextmanager
+    def lease(self, name: str) -> Iterator[None]:
+        """Hold *name*; ``LeaseError`` where anybody holds it already."""
+        with self._lock:
+            if name in self._leases:
+                raise LeaseError(f"the lease {name} is held", holder="this process")
+            self._leases.add(name)
+        try:
+            yield
+        finally:
+            self._leases.discard(name)
+
+    def close(self) -> None:
+        """Refuse everything from now on."""
+        self._closed = True
+
+    def _exclusive(self) -> Any:
+        return self._lock
+
+    def _load(self) -> State:
+        return self._committed
+
+    def _save(self, state: State) -> None:
+        self._committed = state
+
+
+class FileMemory(Memory):
+    """The same in one file that processes share; each commit replaces it, durably.
+
+    The file in use is kept open, so that no later file can have its inode: the same inode is the
+    same content.
+    """
+
+    def __init__(self, backend: str, path: Path, *, read_only: bool = False) -> None:
+        """Use the file *path*, which need not be there yet."""
+        super().__init__(backend, read_only=read_only)
+        self.path = path
+        self._file: IO[bytes] | None = None
+        self._depth = 0
+
+    @contextmanager
+    def lease(self, name: str) -> Iterator[None]:
+        """Hold *name* among all processes; ``LeaseError`` where anybody holds it already."""
+        with super().lease(name), ExitStack() as held:
+            try:
+                held.enter_context(_locked(self._beside(f"lease-{name}"), fcntl.LOCK_NB))
+            except BlockingIOError:
+                raise LeaseError(f"the lease {name} is held", holder="another process") from None
+            yield
+
+    def close(self) -> None:
+        """Refuse everything from now on, and let go of the file."""
+        super().close()
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+
+    @contextmanager
+    def _exclusive(self) -> Iterator[None]:
+        with self._lock, ExitStack() as held:
+            if self._depth == 0:
+                held.enter_context(_locked(self._beside("lock")))
+            self._depth += 1
+            try:
+                yield
+            finally:
+                self._depth -= 1
+
+    def _load(self) -> State:
+        with self._lock:
+            try:
+                if not self._is_current():
+                    self._read()
+            except FileNotFoundError:
+                return State()
+            except OSError as error:
+                raise BackendUnavailableError(str(error), backend=self.backend) from error
+            return self._committed
+
+    def _is_current(self) -> bool:
+        if self._file is None:
+            return False
+        return os.fstat(self._file.fileno()).st_ino == self.path.stat().st_ino
+
+    def _read(self) -> None:
+        file = self.path.open("rb")
+        try:
+            self._committed = pickle.load(file)  # noqa: S301 - a file of our own tests
+        except (pickle.UnpicklingError, EOFError, AttributeError) as error:
+            file.close()
+            raise UnreadableRecordError(
+                "is no reference file", backend=self.backend, file=str(self.path)
+            ) from error
+        if self._file is not None:
+            self._file.close()
+        self._file = file
+
+    def _save(self, state: State) -> None:
+        try:
+            new = self._beside("new")
+            with new.open("wb") as file:
+                pickle.dump(state, file)
+                file.flush()
+                os.fsync(file.fileno())
+            new.replace(self.path)
+            _sync_folder(self.path.parent)
+        except OSError as error:
+            raise BackendUnavailableError(str(error), backend=self.backend) from error
+
+    def _beside(self, suffix: str) -> Path:
+        return self.path.with_name(f"{self.path.name}.{suffix}")
+
+
+@contextmanager
+def _locked(path: Path, flags: int = 0) -> Iterator[None]:
+    with path.open("ab") as file:
+        fcntl.flock(file, fcntl.LOCK_EX | flags)
+        yield
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

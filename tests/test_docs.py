@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import os
 import re
 import subprocess
@@ -10,9 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from doc_examples import Command, Reader, blocks, commands, environment, first_missing, tables
-
-from fluxstore import errors
+from doc_examples import Command, Reader, blocks, commands, environment, first_missing
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCS = ROOT / "docs"
@@ -21,19 +18,10 @@ PAGES_WITH_EXAMPLES = [page for page in PAGES if any(blocks(page.read_text("utf-
 
 INSTALL = "python3 -m pip install -q --target .tools uv && .tools/bin/uv run"
 FIRST_COMMANDS = [f"{INSTALL} fluxstore demo", f"{INSTALL} pytest"]
-SIGNALS = {130, 143}
 
 
 def name_of(page: Path) -> str:
     return str(page.relative_to(ROOT))
-
-
-def rows(page: str, head: str) -> list[list[str]]:
-    return tables((DOCS / "reference" / page).read_text("utf-8"))[head]
-
-
-def error_classes(cls: type = errors.FluxstoreError) -> list[type[errors.FluxstoreError]]:
-    return [cls, *(found for child in cls.__subclasses__() for found in error_classes(child))]
 
 
 @pytest.fixture(scope="module")
@@ -84,24 +72,6 @@ def test_only_installing_is_left_to_the_machine_that_checks_everything():
 
 def test_the_documentation_builds_without_a_warning(built):
     assert (built / "index.txt").exists()
-
-
-def test_the_exit_codes_are_those_of_the_errors():
-    listed = {int(row[0]) for row in rows("exit-codes.md", "code")}
-
-    assert {cls.exit_code for cls in error_classes()} | {0} == listed - SIGNALS
-
-
-def test_the_errors_are_listed_in_the_order_of_their_tree():
-    expected = [
-        [cls.__name__, cls.__bases__[0].__name__, str(cls.exit_code), summary(cls)]
-        for cls in error_classes()
-    ]
-    assert expected == rows("errors.md", "error")
-
-
-def summary(cls: type) -> str:
-    return (inspect.getdoc(cls) or "").splitlines()[0].replace("``", "").rstrip(".")
 
 
 def test_every_word_of_the_glossary_is_defined_once_and_in_order():

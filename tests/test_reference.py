@@ -8,17 +8,20 @@ from pathlib import Path
 from types import ModuleType
 
 import attrs
+import error_page
 import hook_page
 import pluggy
 import pytest
 from doc_examples import tables
 
-from fluxstore import hookspecs
+from fluxstore import Plugins, hookspecs
 from fluxstore.adapter import Capability
+from fluxstore.config import Config, Executor
 from fluxstore.entity import Rules
 from fluxstore.query import Operator
 from fluxstore.records import Reason
 
+SIGNALS = {130, 143}
 REFERENCE = Path(__file__).resolve().parent.parent / "docs" / "reference"
 
 
@@ -30,9 +33,20 @@ def values(words: type[Enum]) -> list[str]:
 LISTS: tuple[tuple[str, str, Iterable[str]], ...] = (
     ("adapters", "capability", values(Capability)),
     ("entities", "option", ["default", "factory", *(a.name for a in attrs.fields(Rules))]),
+    ("configuration", "executor", [a.name for a in attrs.fields(Executor)]),
     ("quarantine", "reason", values(Reason)),
     ("queries", "condition", values(Operator)),
 )
+
+
+PLUGINS = Plugins.load()
+ADAPTERS = [offer.name for offer in PLUGINS.offers("adapter")]
+POLICIES = [offer.name for offer in PLUGINS.offers("policy")]
+
+
+@pytest.fixture(scope="module")
+def configuration() -> dict[str, list[list[str]]]:
+    return tables((REFERENCE / "configuration.md").read_text("utf-8"))
 
 
 @pytest.mark.parametrize(("page", "head", "words"), LISTS, ids=lambda value: str(value)[:12])
@@ -42,15 +56,47 @@ def test_a_list_of_the_reference_is_complete(page, head, words):
     assert list(words) == [row[0] for row in found[head]]
 
 
+def test_the_keys_of_the_whole_file_are_those_of_the_configuration(configuration):
+    listed = {row[0] for row in configuration["key"]}
+
+    assert {attribute.name for attribute in attrs.fields(Config)} - {"file"} == listed
+
+
+@pytest.mark.parametrize("name", ADAPTERS)
+def test_every_setting_of_an_adapter_is_listed(name, configuration):
+    adapter = PLUGINS.adapter(name)
+    own, each = attrs.fields(adapter.Settings), attrs.fields(adapter.EntitySettings)
+
+    assert [a.name for a in own] == [row[0] for row in configuration.get(f"{name}: backend", [])]
+    assert [a.name for a in each] == [row[0] for row in configuration.get(f"{name}: entity", [])]
+
+
+@pytest.mark.parametrize("name", POLICIES)
+def test_every_setting_of_a_policy_is_listed(name, configuration):
+    keys = [attribute.name for attribute in attrs.fields(PLUGINS.policy(name))]
+
+    assert keys == [row[0] for row in configuration.get(f"{name}: policy", [])]
+
+
+def test_the_exit_codes_are_those_of_the_errors():
+    page = tables((REFERENCE / "exit-codes.md").read_text("utf-8"))
+
+    codes = {cls.exit_code for cls in error_page.classes()}
+    assert codes | {0} | SIGNALS == {int(row[0]) for row in page["code"]}
+
+
+@pytest.mark.parametrize("module", [error_page, hook_page], ids=lambda module: module.__name__)
+def test_a_page_made_of_docstrings_is_what_they_say(module):
+    assert module.page() == module.PAGE.read_text("utf-8"), (
+        f"run tests/support/{module.__name__}.py"
+    )
+
+
 def test_the_headings_of_the_hooks_are_their_exact_signatures():
     lines = hook_page.PAGE.read_text("utf-8").splitlines()
     headings = [line.removeprefix("## ").strip("`") for line in lines if line.startswith("## ")]
 
     assert [hook_page.signature(hook) for hook in hook_page.hooks()] == headings
-
-
-def test_the_page_about_hooks_is_what_their_docstrings_say():
-    assert hook_page.page() == hook_page.PAGE.read_text("utf-8"), "run tests/support/hook_page.py"
 
 
 @pytest.mark.parametrize("hook", hook_page.hooks(), ids=lambda hook: hook.name)

@@ -64,7 +64,7 @@ def tables(page: str) -> dict[str, list[list[str]]]:
     found: dict[str, list[list[str]]] = {}
     for table in re.findall(r"(?:^\|.*\n)+", page, re.MULTILINE):
         rows = [re.split(r"(?<!\\)\|", line)[1:-1] for line in table.splitlines()]
-        cells = [[cell.strip().strip("`") for cell in row] for row in rows]
+        cells = [[cell.strip().strip("`").replace("\\|", "|") for cell in row] for row in rows]
         found[cells[0][0]] = cells[2:]
     return found
 

@@ -181,7 +181,7 @@ class Plugins:
         )
 
     def _conflict(self, kind: str, name: str, found: Iterable[Offer]) -> None:
-        distributions = tuple(offer.plugin.distribution for offer in found)
+        distributions = tuple(sorted(offer.plugin.distribution for offer in found))
         raise AdapterConflictError(
             f"{kind} {name!r} is offered by {' and by '.join(distributions)}; neither is taken",
             adapter=name,

@@ -12,6 +12,8 @@ from types import ModuleType
 from fluxstore.entity import Entities, entity_of, is_entity
 from fluxstore.errors import ConfigError, FluxstoreError
 
+_OWN = "fluxstore_entities_"
+
 
 def load_entities(names: tuple[str, ...], file: Path, offered: tuple[type, ...]) -> Entities:
     """Return the entities of modules *names* and those that plugins offered."""
@@ -34,7 +36,8 @@ def _load(name: str, file: Path) -> ModuleType:
     path = file.parent.joinpath(*name.split("."))
     for candidate in (path.with_suffix(".py"), path / "__init__.py"):
         if candidate.is_file():
-            return _execute(name, candidate.resolve(), file)
+            path = candidate.resolve()
+            return _imported(path) or _execute(name, path, file)
     try:
         return import_module(name)
     except ImportError as error:
@@ -47,10 +50,20 @@ def _load(name: str, file: Path) -> ModuleType:
         raise _broken(name, error, file) from error
 
 
+def _imported(path: Path) -> ModuleType | None:
+    """Return the application's own import of *path*: its classes are the ones it compares with."""
+    for name, module in list(sys.modules.items()):
+        file = getattr(module, "__file__", None)
+        own = name.startswith(_OWN)
+        if file and not own and file.endswith(path.name) and Path(file).resolve() == path:
+            return module
+    return None
+
+
 def _execute(name: str, path: Path, file: Path) -> ModuleType:
     # A name of its own, so that two projects' entities.py in one process do not meet.
     digest = hashlib.sha256(str(path).encode() + path.read_bytes()).hexdigest()[:12]
-    own = f"fluxstore_entities_{digest}_{name}"
+    own = f"{_OWN}{digest}_{name}"
     if own in sys.modules:
         return sys.modules[own]
     spec = spec_from_file_location(own, path)

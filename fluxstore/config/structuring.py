@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 import attrs
 import cattrs
 from cattrs.errors import ForbiddenExtraKeysError
+from cattrs.strategies import configure_union_passthrough
 from cattrs.v import format_exception
 
 from fluxstore.errors import ConfigError
@@ -51,6 +52,7 @@ def make_converter() -> cattrs.Converter:
     made.register_structure_hook(timedelta, lambda value, _: duration(value))
     made.register_structure_hook(Secret, lambda value, _: Secret(_text(value)))
     made.register_structure_hook(Path, lambda value, _: Path(_text(value)))
+    configure_union_passthrough(str | int, made)
     return made
 
 

@@ -1,1 +1,44 @@
 """The policy of a migration in phases: which backend answers, and which are written."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, cast
+
+from fluxstore.calls import Backends, Read, Routing, Write
+from fluxstore.entity import Entity
+from fluxstore.hookspecs import hookimpl
+
+POLICY = "phases"
+
+
+@hookimpl
+def fluxstore_register_policies(register: Callable[[str, Any], None]) -> None:
+    """Offer the policy ``phases``."""
+    register(POLICY, "fluxstore_phases.settings:Settings")
+
+
+@hookimpl
+def fluxstore_bind_read(entity: Entity, collections: Backends, settings: Routing) -> Read | None:
+    """Read as the entity's phase says, where this policy is in force."""
+    if settings.policy != POLICY:
+        return None
+    from fluxstore_phases import routes
+    from fluxstore_phases.settings import Settings
+
+    own = cast(Settings, settings.settings)
+    phase = routes.actual_phase(entity.name, collections, own)
+    return routes.bind_read(phase, collections, own)
+
+
+@hookimpl
+def fluxstore_bind_write(entity: Entity, collections: Backends, settings: Routing) -> Write | None:
+    """Write as the entity's phase says, where this policy is in force."""
+    if settings.policy != POLICY:
+        return None
+    from fluxstore_phases import routes
+    from fluxstore_phases.settings import Settings
+
+    own = cast(Settings, settings.settings)
+    phase = routes.actual_phase(entity.name, collections, own)
+    return routes.bind_write(phase, collections, own)

@@ -20,6 +20,8 @@ from fluxstore.config import Config, Executor
 from fluxstore.entity import Rules
 from fluxstore.query import Operator
 from fluxstore.records import Reason
+from fluxstore.verbs import Records
+from fluxstore_phases.phases import PHASES
 
 SIGNALS = {130, 143}
 REFERENCE = Path(__file__).resolve().parent.parent / "docs" / "reference"
@@ -34,6 +36,7 @@ LISTS: tuple[tuple[str, str, Iterable[str]], ...] = (
     ("adapters", "capability", values(Capability)),
     ("entities", "option", ["default", "factory", *(a.name for a in attrs.fields(Rules))]),
     ("configuration", "executor", [a.name for a in attrs.fields(Executor)]),
+    ("store", "verb", [name for name in vars(Records) if not name.startswith("_")]),
     ("quarantine", "reason", values(Reason)),
     ("queries", "condition", values(Operator)),
 )
@@ -76,6 +79,21 @@ def test_every_setting_of_a_policy_is_listed(name, configuration):
     keys = [attribute.name for attribute in attrs.fields(PLUGINS.policy(name))]
 
     assert keys == [row[0] for row in configuration.get(f"{name}: policy", [])]
+
+
+def test_the_phases_are_the_rows_of_the_policy(configuration):
+    rows = [
+        [
+            str(phase.number),
+            phase.name,
+            phase.reads.value,
+            phase.compared_with.value if phase.compared_with else "–",
+            ", then ".join(side.value for side in phase.writes),
+        ]
+        for phase in PHASES
+    ]
+
+    assert rows == configuration["no."]
 
 
 def test_the_exit_codes_are_those_of_the_errors():

@@ -91,8 +91,8 @@ class Folder:
         end, inner, gap = (b"", b"", b"") if self._compact else (b"\n", b"  ", b" ")
         between = b"," + end
         first = next(items, None)
-        opening = b"".join(inner + _pair(key, before[key], gap) + between for key in before)
-        closing = b"".join(between + inner + _pair(key, after[key], gap) for key in after)
+        opening = b"".join(inner + self._pair(key, before[key]) + between for key in before)
+        closing = b"".join(between + inner + self._pair(key, after[key]) for key in after)
         with path.open("wb", buffering=_BLOCK_BYTES) as file:
             file.write(b"{" + end + opening + inner + f'"{name}":'.encode() + gap + b"[")
             if first is not None:
@@ -102,6 +102,8 @@ class Folder:
                 file.write(end + inner)
             file.write(b"]" + closing + end + b"}" + end)
 
-
-def _pair(key: str, value: object, gap: bytes) -> bytes:
-    return msgspec.json.encode(key) + b":" + gap + msgspec.json.encode(value)
+    def _pair(self, key: str, value: object) -> bytes:
+        made = msgspec.json.encode({key: value})
+        if self._compact:
+            return made[1:-1]
+        return msgspec.json.format(made, indent=2)[4:-2]

@@ -11,7 +11,11 @@ from typing import Any, TypeVar
 
 import attrs
 import cattrs
-from cattrs.errors import ForbiddenExtraKeysError
+from cattrs.errors import (
+    AttributeValidationNote,
+    ForbiddenExtraKeysError,
+    IterableValidationNote,
+)
 from cattrs.strategies import configure_union_passthrough
 from cattrs.v import format_exception
 
@@ -65,7 +69,7 @@ def structure(table: Mapping[str, Any], cls: type[T], *, file: Path, key: str) -
         raise ConfigError("a table expected", file=str(file), key=key)
     try:
         return _converter.structure(table, cls)
-    except cattrs.BaseValidationError as error:
+    except (cattrs.BaseValidationError, ValueError) as error:
         problems = [_words(each, at) for each, at in _flat(error, "")]
         raise ConfigError("; ".join(problems), file=str(file), key=key) from None
 
@@ -73,14 +77,19 @@ def structure(table: Mapping[str, Any], cls: type[T], *, file: Path, key: str) -
 def _flat(error: BaseException, at: str) -> list[tuple[BaseException, str]]:
     if not isinstance(error, cattrs.BaseValidationError):
         return [(error, at)]
-    found = []
-    for each in error.exceptions:
-        notes = [note for note in getattr(each, "__notes__", ()) if hasattr(note, "name")]
-        step = str(getattr(notes[-1], "name", "")) if notes else ""
-        indexes = [note for note in getattr(each, "__notes__", ()) if hasattr(note, "index")]
-        step = f"[{indexes[-1].index}]" if indexes else step
-        found += _flat(each, f"{at}.{step}".strip(".") if step else at)
-    return found
+    return [
+        found for each in error.exceptions for found in _flat(each, f"{at}{_step(each)}".strip("."))
+    ]
+
+
+def _step(error: BaseException) -> str:
+    """Return where in its container an error arose, from the notes that cattrs leaves."""
+    for note in getattr(error, "__notes__", ()):
+        if isinstance(note, AttributeValidationNote):
+            return f".{note.name}"
+        if isinstance(note, IterableValidationNote):
+            return f".{note.index}" if isinstance(note.index, str) else f"[{note.index}]"
+    return ""
 
 
 def _words(error: BaseException, at: str) -> str:

@@ -33,7 +33,9 @@ def test_one_side_is_authority_in_every_phase():
 
 def test_neighbouring_phases_change_the_authority_once():
     authorities = [phase.reads for phase in PHASES]
-    assert 1 == sum(one is not other for one, other in zip(authorities, authorities[1:], strict=False))
+    assert 1 == sum(
+        one is not other for one, other in zip(authorities, authorities[1:], strict=False)
+    )
 
 
 @pytest.mark.parametrize("named", ["dual_write", 1, "1"])

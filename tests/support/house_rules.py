@@ -35,6 +35,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("backends", "verbs"),
     ("store",),
     ("migration",),
+    ("inference",),
     ("cli",),
     ("testing",),
 )

@@ -7,7 +7,7 @@ author = "the fluxstore authors"
 copyright = "the fluxstore authors"
 version = release = installed_version("fluxstore-core")
 
-extensions = ["myst_parser", "sphinx_click"]
+extensions = ["myst_parser"]
 myst_enable_extensions = ["colon_fence", "deflist"]
 myst_heading_anchors = 3
 exclude_patterns = ["_build", "decisions/template.md"]

@@ -18,6 +18,7 @@ from fluxstore.testing.databases import DatabaseServer
 
 ROOT = Path(__file__).resolve().parents[2]
 EXAMPLE = ROOT / "examples" / "flux_studio"
+CONFIGURATION = EXAMPLE / "fluxstore.toml"
 STEPS = ROOT / "sql" / "flux_studio"
 ROLES = ROOT / "sql" / "roles" / "flux_studio.sql"
 INSPECT = ROOT / "sql" / "inspect"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from enum import Enum
 from pathlib import Path
 from types import ModuleType
@@ -66,20 +66,29 @@ def test_the_keys_of_the_whole_file_are_those_of_the_configuration(configuration
     assert {attribute.name for attribute in attrs.fields(Config)} - {"file"} == listed
 
 
+def keys(settings: type, before: str = "") -> Iterator[str]:
+    """Yield the keys of a settings class; those of a table in it as ``pool.min``."""
+    for attribute in attrs.fields(attrs.resolve_types(settings)):
+        if isinstance(attribute.type, type) and attrs.has(attribute.type):
+            yield from keys(attribute.type, f"{before}{attribute.name}.")
+        else:
+            yield f"{before}{attribute.name}"
+
+
 @pytest.mark.parametrize("name", ADAPTERS)
 def test_every_setting_of_an_adapter_is_listed(name, configuration):
     adapter = PLUGINS.adapter(name)
-    own, each = attrs.fields(adapter.Settings), attrs.fields(adapter.EntitySettings)
+    backend, entity = (configuration.get(f"{name}: {what}", []) for what in ("backend", "entity"))
 
-    assert [a.name for a in own] == [row[0] for row in configuration.get(f"{name}: backend", [])]
-    assert [a.name for a in each] == [row[0] for row in configuration.get(f"{name}: entity", [])]
+    assert list(keys(adapter.Settings)) == [row[0] for row in backend]
+    assert list(keys(adapter.EntitySettings)) == [row[0] for row in entity]
 
 
 @pytest.mark.parametrize("name", POLICIES)
 def test_every_setting_of_a_policy_is_listed(name, configuration):
-    keys = [attribute.name for attribute in attrs.fields(PLUGINS.policy(name))]
+    listed = [row[0] for row in configuration.get(f"{name}: policy", [])]
 
-    assert keys == [row[0] for row in configuration.get(f"{name}: policy", [])]
+    assert list(keys(PLUGINS.policy(name))) == listed
 
 
 def test_the_phases_are_the_rows_of_the_policy(configuration):

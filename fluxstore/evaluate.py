@@ -21,7 +21,7 @@ from fluxstore.codec.canonical import normal
 from fluxstore.entity import Entity, Field
 from fluxstore.errors import UsageError
 from fluxstore.query import ORDERED, Filter, Found, Operator, Query, check_operator, check_order
-from fluxstore.records import Record, Row
+from fluxstore.records import Key, Record, Row
 
 Test: TypeAlias = Callable[[Row], bool]
 Read: TypeAlias = Callable[[Row], Any]
@@ -194,6 +194,12 @@ def cursor(entity: Entity, query: Query, last: Record) -> str:
 
 def position(entity: Entity, query: Query, text: str) -> Any:
     """Return the place that a cursor names; ``UsageError`` for one that is not this query's."""
+    values, key = position_values(entity, query, text)
+    return _place(query)(values, key)
+
+
+def position_values(entity: Entity, query: Query, text: str) -> tuple[list[Any], Key]:
+    """Return the ordered fields' values and the key that a cursor names; ``UsageError`` as above."""
     codec = Codec.of(entity)
     try:
         padded = text + "=" * (-len(text) % 4)
@@ -204,7 +210,7 @@ def position(entity: Entity, query: Query, text: str) -> Any:
             None if value is None else codec.decoders[order.field](value)
             for order, value in zip(query.order, values, strict=True)
         ]
-        return _place(query)(decoded, codec.key_of_text(key))
+        return decoded, codec.key_of_text(key)
     except (ValueError, TypeError, RecursionError, Refusal, UsageError):
         raise UsageError(
             f"after= is no cursor of this query on {entity.name}",

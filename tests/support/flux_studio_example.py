@@ -12,8 +12,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import attrs
 import psycopg
 
+from fluxstore import Config, Plugins
+from fluxstore.config import Backend
 from fluxstore.testing.databases import DatabaseServer
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -57,12 +60,30 @@ def schema_lines(connection: psycopg.Connection) -> list[str]:
 
 @contextmanager
 def importable() -> Iterator[None]:
-    """Find the example's package ``flux_studio``; only while the context lasts."""
+    """Find the example's modules; afterwards ``entities`` is free for another application."""
     sys.path.insert(0, str(EXAMPLE))
     try:
         yield
     finally:
         sys.path.remove(str(EXAMPLE))
+        for name in ("entities", "entities_business"):
+            if name in sys.modules:
+                sys.modules[f"flux_studio_{name}"] = sys.modules.pop(name)
+
+
+def configuration(folder: Path, *, plugins: Plugins, **backends: str) -> Config:
+    """Return the example's configuration as if it were in *folder*, with more *backends*.
+
+    Each is the name of an adapter that needs no settings.
+    """
+    loaded = Config.load(CONFIGURATION, plugins=plugins)
+    more = {
+        name: Backend(name, adapter, plugins.adapter(adapter).Settings(), {})
+        for name, adapter in backends.items()
+    }
+    return attrs.evolve(
+        loaded, file=folder / "fluxstore.toml", backends={**loaded.backends, **more}
+    )
 
 
 if __name__ == "__main__":

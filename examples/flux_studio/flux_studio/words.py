@@ -72,9 +72,9 @@ _SENTENCES = (
 
 
 def _texts(count: int) -> tuple[str, ...]:
-    picks = [(number * 5 + step * (1 + number % 7)) for number in range(count) for step in range(4)]
-    lines = [_SENTENCES[pick % len(_SENTENCES)] for pick in picks]
-    return tuple(" ".join(lines[4 * at : 4 * at + 2 + at % 3]) for at in range(count))
+    """Briefs of three to six sentences, some 270 bytes."""
+    picks = ((at * 5 + step * (1 + at % 7) for step in range(3 + at % 4)) for at in range(count))
+    return tuple(" ".join(_SENTENCES[pick % len(_SENTENCES)] for pick in line) for line in picks)
 
 
 TEXTS = _texts(97)

@@ -42,6 +42,8 @@ class Capability(Enum):
     """Tables that can be shown, compared and changed by steps: ``HasSchema``."""
     BACKUP = "backup"
     """Can be backed up and restored: ``HasBackup``."""
+    SNAPSHOT = "snapshot"
+    """A thread's reads can all be of one moment: ``HasSnapshot``."""
 
 
 class Use(Enum):
@@ -92,7 +94,7 @@ class Cursor:
     migration: str
     entity: str
     position: str | None
-    """The source's cursor after the batch; ``None`` when the entity is finished."""
+    """Where to go on in the source: what comes before it is settled. ``None``: the start."""
     fingerprint: str
     """Of the entity's schema: a cursor of another schema is not resumed."""
     counts: Mapping[str, int] = attrs.field(factory=dict)
@@ -373,4 +375,13 @@ class HasBackup(Protocol):
 
     def restore(self, backup: Path) -> None:
         """Replace everything by a backup made earlier."""
+        ...
+
+
+@runtime_checkable
+class HasSnapshot(Protocol):
+    """``Capability.SNAPSHOT``."""
+
+    def snapshot(self) -> AbstractContextManager[None]:
+        """Make this thread's reads, the ledger's included, those of one moment in the context."""
         ...

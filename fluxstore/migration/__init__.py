@@ -1,0 +1,1 @@
+"""The engine of ``assess``, ``migrate``, ``validate``, ``repair`` and ``rollback``."""

@@ -1,0 +1,101 @@
+"""Digests by which a migration knows keys, unique values, references and whole records."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Any, TypeAlias
+
+import msgspec
+import xxhash
+
+from fluxstore.codec import Codec, proof, value_bytes
+from fluxstore.codec.canonical import normal
+from fluxstore.entity import Entity, Field
+from fluxstore.evaluate import reading
+from fluxstore.kinds import Kind
+from fluxstore.records import Key, Record, Residue, Row
+
+PROOF_BYTES = 32
+SPELLING_BYTES = 8
+_AS_WRITTEN = bytes(SPELLING_BYTES)
+_spelling = msgspec.msgpack.Encoder(order="sorted")
+
+KeyDigest: TypeAlias = Callable[[Key], bytes]
+RowDigest: TypeAlias = Callable[[Row], bytes | None]
+
+
+def text_digest(text: str) -> bytes:
+    """Return the digest of a key given as text: 128 bits, so that no two keys are ever one."""
+    return xxhash.xxh3_128_digest(text.encode("utf-8", "surrogatepass"))
+
+
+def key_digest(entity: Entity) -> KeyDigest:
+    """Return the function from a plain key of *entity* to its digest."""
+    digest = xxhash.xxh3_128_digest
+    if len(entity.key) == 1 and entity.field(entity.key[0]).type.scalar is Kind.STR:
+        return lambda key: digest(key.encode())
+    text = Codec.of(entity).key_text
+    return lambda key: digest(text(key).encode())
+
+
+def unique_digest(entity: Entity, group: tuple[str, ...]) -> RowDigest:
+    """Return the function to the digest of a unique group's values, ``None`` where one is null."""
+    fields = [entity.field(name) for name in group]
+    reads = [(reading(entity, field), normal(field.type) or _same) for field in fields]
+
+    def digest(values: Row) -> bytes | None:
+        found = [make(read(values)) for read, make in reads]
+        return None if None in found else xxhash.xxh3_128_digest(value_bytes(found))
+
+    return digest
+
+
+def reference_digest(entity: Entity, field: Field, parent: Entity) -> RowDigest:
+    """Return the function to the digest of the key that *field* refers to, ``None`` for a null."""
+    read, digest = reading(entity, field), key_digest(parent)
+
+    def referred(values: Row) -> bytes | None:
+        value = read(values)
+        return None if value is None else digest(value)
+
+    return referred
+
+
+def record_digest(entity: Entity) -> Callable[[Record], bytes]:
+    """Return the function to a record's proof (SHA-256 of its canonical bytes) and its spelling.
+
+    The spelling's 8 bytes are zero where the residue says nothing of how values are written.
+    """
+    encode = Codec.of(entity).record_bytes
+
+    def digest(record: Record) -> bytes:
+        residue = record.residue
+        if not (residue.spelling or residue.alias):
+            return proof(encode(record)) + _AS_WRITTEN
+        return proof(encode(record)) + xxhash.xxh3_64_digest(_written(residue))
+
+    return digest
+
+
+def _written(residue: Residue) -> bytes:
+    parts = [residue.spelling, residue.alias]
+    try:
+        return _spelling.encode(parts)
+    except OverflowError:  # MessagePack has no integer beyond 64 bits
+        return json.dumps(parts, sort_keys=True).encode()
+
+
+@lru_cache(maxsize=1024)
+def fingerprint(entity: Entity) -> str:
+    """Return what changes when the entity's key, fields, types or rules do; 32 hex digits."""
+    parts = [
+        (field.name, repr(field.type), repr(field.rules), field.required) for field in entity.fields
+    ]
+    text = repr((entity.name, entity.key, parts, entity.unique))
+    return xxhash.xxh3_128_hexdigest(text.encode())
+
+
+def _same(value: Any) -> Any:
+    return value

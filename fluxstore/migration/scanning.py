@@ -1,0 +1,49 @@
+"""Reading a collection from one end to the other, page by page."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Executor
+from typing import TypeVar
+
+from fluxstore.adapter import Collection, Page, Size
+
+T = TypeVar("T")
+LARGEST_PAGE_RECORDS = 4096
+SMALLEST_PAGE_RECORDS = 16
+_PAGE_BYTES = 2 * 1024 * 1024
+_UNKNOWN_PAGE_RECORDS = 512
+
+
+def page_records(size: Size) -> int:
+    """Return how many records of this size to take at once: about 2 MiB, decoded some 10 MiB."""
+    if not size.records or not size.bytes:
+        return _UNKNOWN_PAGE_RECORDS
+    fitting = _PAGE_BYTES * size.records // size.bytes
+    return max(SMALLEST_PAGE_RECORDS, min(fitting, LARGEST_PAGE_RECORDS))
+
+
+def pages(
+    collection: Collection, limit: Callable[[], int], cursor: str | None = None
+) -> Iterator[Page]:
+    """Yield the pages after *cursor*; *limit* is asked before each."""
+    while True:
+        page = collection.scan(cursor, limit())
+        yield page
+        if page.cursor is None:
+            return
+        cursor = page.cursor
+
+
+def side_by_side(executor: Executor | None, tasks: Sequence[Callable[[], T]]) -> list[T]:
+    """Return the tasks' results in order, run by *executor* where there is one.
+
+    The first error is raised when every task has ended: none is left running behind the caller.
+    """
+    if executor is None or len(tasks) < 2:
+        return [task() for task in tasks]
+    running = [executor.submit(task) for task in tasks]
+    errors = [error for each in running if (error := each.exception())]
+    if errors:
+        raise errors[0]
+    return [each.result() for each in running]

@@ -113,8 +113,12 @@ def duration_text(value: timedelta) -> str:
 
 
 def stamp_text(value: datetime) -> str:
-    """Return an instant as text in UTC: ``2026-01-02T03:04:05Z``, microseconds where there are."""
-    return value.astimezone(UTC).replace(tzinfo=None).isoformat() + "Z"
+    """Return an instant in UTC as JavaScript writes it: ``2026-01-02T03:04:05.000Z``.
+
+    Most JSON files spell instants so, and then need no residue. Microseconds where there are.
+    """
+    precision = "microseconds" if value.microsecond % 1000 else "milliseconds"
+    return value.astimezone(UTC).replace(tzinfo=None).isoformat(timespec=precision) + "Z"
 
 
 def _nested(type_: Type) -> Convert:

@@ -1,7 +1,7 @@
 """Unions: a value is stored as JSON, with a tag where two options would look alike.
 
 ``int | str`` needs no tag. In ``str | datetime`` both are text: the str stays as it is and the
-datetime becomes ``{"$as": "datetime", "value": "2026-01-02T03:04:05Z"}``.
+datetime becomes ``{"$as": "datetime", "value": "2026-01-02T03:04:05.000Z"}``.
 """
 
 from __future__ import annotations

@@ -1,0 +1,84 @@
+"""Which arrays of a file are records, and what they are called."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import PurePath
+
+import attrs
+
+from fluxstore.inference import keys, naming
+from fluxstore.inference.keys import KeyChoice
+from fluxstore.inference.observing import Shape, Values
+
+SAY_NOTHING = frozenset(
+    {"all", "content", "data", "docs", "elements", "entries", "items", "list", "records"}
+    | {"results", "rows", "values"}
+)
+"""Names of arrays that say nothing about what is in them: the file's name does."""
+NEEDS_PARENT = SAY_NOTHING | {"children", "details", "lines", "members", "participants"}
+"""Names of nested arrays that say little without their parent's."""
+
+
+@attrs.define
+class Draft:
+    """An entity in the making."""
+
+    name: str
+    shape: Shape
+    key: KeyChoice
+    file: str
+    records: str = ""
+    parent: Draft | None = None
+    children: list[Draft] = attrs.field(factory=list)
+
+
+def drafts_of(file: str, arrays: Mapping[tuple[str, ...], Shape]) -> tuple[list[Draft], str]:
+    """Return the drafts of a file's arrays, and why one of them is none."""
+    stem = naming.snake(PurePath(file).stem)
+    made: list[Draft] = []
+    reasons: list[str] = []
+    anything = any(shape.count for shape in arrays.values())
+    for place, shape in arrays.items():
+        records = ".".join(place)
+        if not shape.count and (shape.odd or anything):
+            continue  # texts or numbers, or an empty array beside a full one
+        name = _name(records, stem, alone=len(arrays) == 1)
+        key = (
+            keys.choose(shape, name) if shape.count else KeyChoice(("id",), "nothing is there yet")
+        )
+        where = f"{records}: " if records else ""
+        if key is None:
+            reasons.append(f"{where}no field, and no two together, identify a record")
+        elif not name:
+            reasons.append(f"{where}its name has no ASCII letter or digit")
+        else:
+            made.append(_with_children(Draft(name, shape, key, file, records)))
+    return made, "; ".join(reasons)
+
+
+def _name(records: str, stem: str, *, alone: bool) -> str:
+    own = naming.snake(records)
+    if not own or own in SAY_NOTHING:
+        return stem if alone or not own else f"{stem}_{own}"
+    return own
+
+
+def _with_children(draft: Draft) -> Draft:
+    for name, values in draft.shape.fields.items():
+        made = _child(draft, name, values)
+        if made is not None:
+            draft.children.append(made)
+    return draft
+
+
+def _child(parent: Draft, name: str, values: Values) -> Draft | None:
+    shape = values.records
+    only_arrays = values.kinds == {"list"} and not values.nulls
+    if shape is None or not shape.count or shape.odd or not only_arrays:
+        return None
+    own = naming.snake(name)
+    if own in NEEDS_PARENT:
+        own = f"{naming.singular(parent.name)}_{own}"
+    key = keys.choose(shape, own, nested=True)
+    return None if key is None else Draft(own, shape, key, parent.file, name, parent)

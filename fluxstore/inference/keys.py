@@ -1,0 +1,92 @@
+"""Which fields of a record are its key."""
+
+from __future__ import annotations
+
+import attrs
+
+from fluxstore.inference import naming
+from fluxstore.inference.observing import POSITIONS, Shape, Values
+
+OWN = ("id", "_id", "uuid", "guid")
+MOST_MISSING = 0.1
+"""A field named like a key is taken for it even where a tenth of the records lack it."""
+
+
+@attrs.frozen
+class KeyChoice:
+    """The key's JSON names, and why; ``in_parent`` when it needs the parent's key in front."""
+
+    names: tuple[str, ...]
+    reason: str
+    in_parent: bool = False
+    warning: str = ""
+
+
+def choose(shape: Shape, entity: str, *, nested: bool = False) -> KeyChoice | None:
+    """Return the key of the records in *shape*, or ``None`` where nothing identifies them."""
+    own = _own_names(shape, entity)
+    if nested:
+        return _nested(shape, own)
+    for name in own:
+        if _may_be_key(shape.fields[name], shape.count):
+            return _named_like_a_key(name, shape)
+    for name, values in shape.fields.items():
+        if _complete(values, shape) and values.is_unique():
+            return KeyChoice((name,), f"{name} is in every record and never twice")
+    return _pair(shape)
+
+
+def _own_names(shape: Shape, entity: str) -> list[str]:
+    """Return the names that look like a key of its own, the likeliest first."""
+    one = naming.singular(entity)
+    last = one.rpartition("_")[2]
+    wanted = (*OWN, f"{one}_id", f"{one}_uuid", f"{last}_id", f"{last}_uuid")
+    made = {name: naming.snake(name) if name != "_id" else "_id" for name in shape.fields}
+    return [name for like in wanted for name in shape.fields if made[name] == like]
+
+
+def _single_kind(values: Values) -> bool:
+    return values.kinds in ({"str"}, {"int"})
+
+
+def _may_be_key(values: Values, count: int) -> bool:
+    there = values.present - values.nulls
+    return _single_kind(values) and there >= count * (1 - MOST_MISSING) and there > 0
+
+
+def _complete(values: Values, shape: Shape) -> bool:
+    full = values.present == shape.count and not values.nulls and shape.count > 0
+    return full and _single_kind(values) and values.checked
+
+
+def _named_like_a_key(name: str, shape: Shape) -> KeyChoice:
+    values = shape.fields[name]
+    lacking = shape.count - (values.present - values.nulls)
+    twice = len(values.hashes or ()) - len(set(values.hashes or ()))
+    parts = []
+    if lacking:
+        parts.append(f"{lacking:,} records have no {name}")
+    if twice and values.checked:
+        parts.append(f"{twice:,} records have the {name} of another")
+    reason = f"{name} is named like a key" + ("" if parts else " and never twice")
+    return KeyChoice((name,), reason, warning=" and ".join(parts))
+
+
+def _nested(shape: Shape, own: list[str]) -> KeyChoice | None:
+    for name in own:
+        if _complete(shape.fields[name], shape) and shape.fields[name].is_unique():
+            return KeyChoice((name,), f"{name} is in every record and never twice")
+    positions = [name for name in shape.fields if naming.snake(name) in POSITIONS]
+    for name in (*own, *positions, *shape.fields):
+        values = shape.fields[name]
+        if values.hashes is not None and _complete(values, shape) and values.unique_in_parent:
+            return KeyChoice((name,), f"{name} is never twice within one parent", in_parent=True)
+    return None
+
+
+def _pair(shape: Shape) -> KeyChoice | None:
+    for (one, other), hashes in shape.pairs.items():
+        complete = all(_complete(shape.fields[name], shape) for name in (one, other))
+        if complete and len(hashes) == shape.count == len(set(hashes)):
+            return KeyChoice((one, other), f"{one} with {other} is never twice")
+    return None

@@ -1,0 +1,162 @@
+"""Reads a JSON file piece by piece: one record in memory, not one file."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from json import JSONDecodeError
+from pathlib import Path
+from typing import Any
+
+import attrs
+
+BLOCK_CHARACTERS = 1 << 20
+MOST_CHARACTERS = 64 << 20
+"""The most that one piece (a record, or one value beside the records) may have."""
+MAX_DIGITS = 4300
+NEAR_THE_END = 1024
+_SPACE = " \t\n\r"
+
+
+class UnreadableFile(ValueError):  # noqa: N818 - a fact about a file, told as a line
+    """The file is not JSON as it should be; the message says where and what."""
+
+
+@attrs.frozen
+class Piece:
+    """One value of a file: an item of an array, or a value beside the arrays.
+
+    ``place`` is the way to the array (``()`` for the file itself, ``("users",)`` for a wrapper's);
+    ``name`` is the name of a value that is no array's item, and ``item`` is false then.
+    """
+
+    place: tuple[str, ...]
+    value: Any
+    item: bool = True
+    name: str = ""
+
+
+@attrs.frozen
+class Array:
+    """An array begins; it may turn out to be empty."""
+
+    place: tuple[str, ...]
+
+
+def pieces(path: Path) -> Iterator[Piece | Array]:
+    """Yield the pieces of a file; ``UnreadableFile`` where it is no JSON, or ``OSError``."""
+    with path.open(encoding="utf-8-sig", newline="") as stream:
+        try:
+            yield from _Reader(stream).file()
+        except UnicodeDecodeError:
+            raise UnreadableFile("it is not UTF-8") from None
+        except RecursionError:
+            raise UnreadableFile("it is nested too deeply") from None
+
+
+def _integer(digits: str) -> int:
+    # int() refuses more digits; all that counts here is that the number is far too large.
+    return int(digits) if len(digits) <= MAX_DIGITS else 10**MAX_DIGITS
+
+
+_decoder = json.JSONDecoder(parse_int=_integer)
+
+
+class _Reader:
+    def __init__(self, stream: Any) -> None:
+        self._stream = stream
+        self._text = ""
+        self._at = 0
+        self._lines = 0
+        self._ended = False
+
+    def file(self) -> Iterator[Piece | Array]:
+        first = self._peek()
+        if first == "":
+            raise UnreadableFile("it is empty")
+        if first == "[":
+            yield from self._array(())
+        elif first == "{":
+            yield from self._object()
+        else:
+            raise UnreadableFile("an array or an object expected")
+        if self._peek():
+            raise self._unreadable("nothing more expected")
+
+    def _array(self, place: tuple[str, ...]) -> Iterator[Piece | Array]:
+        yield Array(place)
+        self._take("[")
+        while self._peek() != "]":
+            yield Piece(place, self._value())
+            if self._peek() != "]":
+                self._take(",")
+                if self._peek() == "]":
+                    raise self._unreadable("no comma before ] expected")
+        self._take("]")
+
+    def _object(self) -> Iterator[Piece | Array]:
+        self._take("{")
+        while self._peek() != "}":
+            if self._peek() != '"':
+                raise self._unreadable("a name in double quotes expected")
+            name = self._value()
+            self._take(":")
+            if self._peek() == "[":
+                yield from self._array((name,))
+            else:
+                yield Piece((), self._value(), item=False, name=name)
+            if self._peek() != "}":
+                self._take(",")
+                if self._peek() == "}":
+                    raise self._unreadable("no comma before } expected")
+        self._take("}")
+
+    def _take(self, character: str) -> None:
+        if self._peek() != character:
+            raise self._unreadable(f"{character} expected")
+        self._at += 1
+
+    def _peek(self) -> str:
+        """Return the next character that is no space, or nothing at the end."""
+        while True:
+            while self._at < len(self._text):
+                if self._text[self._at] not in _SPACE:
+                    return self._text[self._at]
+                self._at += 1
+            if not self._more():
+                return ""
+
+    def _value(self) -> Any:
+        self._peek()
+        while True:
+            try:
+                value, end = _decoder.raw_decode(self._text, self._at)
+            except JSONDecodeError as error:
+                if self._is_cut(error) and self._more():
+                    continue
+                raise self._unreadable(error.msg, error.pos) from None
+            if end == len(self._text) and self._more():
+                continue  # a number may go on in the next block
+            self._at = end
+            return value
+
+    def _is_cut(self, error: JSONDecodeError) -> bool:
+        near = error.pos > len(self._text) - NEAR_THE_END
+        return near or error.msg.startswith("Unterminated string")
+
+    def _more(self) -> bool:
+        if self._ended:
+            return False
+        self._lines += self._text.count("\n", 0, self._at)
+        rest = self._text[self._at :]
+        if len(rest) > MOST_CHARACTERS:
+            raise self._unreadable("a record of at most 64 MiB expected")
+        block = self._stream.read(max(BLOCK_CHARACTERS, len(rest)))
+        self._text, self._at = rest + block, 0
+        self._ended = not block
+        return bool(block)
+
+    def _unreadable(self, problem: str, position: int | None = None) -> UnreadableFile:
+        at = self._at if position is None else position
+        line = self._lines + self._text.count("\n", 0, at) + 1
+        return UnreadableFile(f"line {line:,}: {problem}")

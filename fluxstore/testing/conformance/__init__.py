@@ -1,0 +1,111 @@
+"""The conformance kit: one suite of tests that every adapter passes, with no branch for any.
+
+A plugin's whole test file::
+
+    import pytest
+    from fluxstore.testing.conformance import *
+
+    @pytest.fixture
+    def backend(tmp_path):
+        return Backend(MyAdapter, MySettings(path="store"), tmp_path)
+
+What adapters may lack is a ``Capability``; a test that needs one is skipped where it is not
+declared, and another then checks that asking for it is refused. ``assert_pair`` compares two
+backends with each other. Needs the extra ``fluxstore-core[testing]``.
+"""
+
+import pytest
+
+pytest.register_assert_rewrite(
+    "fluxstore.testing.processes",
+    *(
+        f"{__name__}.{name}"
+        for name in (
+            "concurrency", "fidelity", "ledger", "migrations", "queries", "refusals", "residue",
+            "support", "transactions", "verbs",
+        )
+    ),
+)  # fmt: skip
+
+from fluxstore.testing.backend import Backend  # noqa: E402 - asserts are rewritten from here on
+from fluxstore.testing.conformance.concurrency import (  # noqa: E402
+    TestProcesses,
+    TestReopening,
+    TestThreads,
+)
+from fluxstore.testing.conformance.fidelity import TestFidelity, assert_pair  # noqa: E402
+from fluxstore.testing.conformance.ledger import (  # noqa: E402
+    TestBooks,
+    TestControl,
+    TestFencing,
+    TestLease,
+    TestLedgerLasts,
+)
+from fluxstore.testing.conformance.migrations import (  # noqa: E402
+    TestApplyIfNewer,
+    TestForesee,
+    TestMerge,
+    TestPrepare,
+    TestScan,
+)
+from fluxstore.testing.conformance.queries import (  # noqa: E402
+    TestOperators,
+    TestOrder,
+    TestPages,
+    books,
+)
+from fluxstore.testing.conformance.refusals import (  # noqa: E402
+    TestChecks,
+    TestDeletes,
+    TestOnlyOurErrors,
+    TestReferences,
+    TestUnique,
+)
+from fluxstore.testing.conformance.residue import TestResidue  # noqa: E402
+from fluxstore.testing.conformance.support import adapter  # noqa: E402
+from fluxstore.testing.conformance.transactions import (  # noqa: E402
+    TestTransactions,
+    TestWithoutTransactions,
+)
+from fluxstore.testing.conformance.verbs import (  # noqa: E402
+    TestExpect,
+    TestKeys,
+    TestOperations,
+    TestVerbs,
+)
+
+__all__ = [
+    "Backend",
+    "TestApplyIfNewer",
+    "TestBooks",
+    "TestChecks",
+    "TestControl",
+    "TestDeletes",
+    "TestExpect",
+    "TestFencing",
+    "TestFidelity",
+    "TestForesee",
+    "TestKeys",
+    "TestLease",
+    "TestLedgerLasts",
+    "TestMerge",
+    "TestOnlyOurErrors",
+    "TestOperations",
+    "TestOperators",
+    "TestOrder",
+    "TestPages",
+    "TestPrepare",
+    "TestProcesses",
+    "TestReferences",
+    "TestReopening",
+    "TestResidue",
+    "TestScan",
+    "TestThreads",
+    "TestTransactions",
+    "TestUnique",
+    "TestVerbs",
+    "TestWithoutTransactions",
+    "adapter",
+    "assert_pair",
+    "books",
+]

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from collections import defaultdict
 from collections.abc import Mapping
 from decimal import Decimal
+from pathlib import Path
 
 import attrs
 import psycopg
 import pytest
-from flux_studio_example import CONFIGURATION
+from flux_studio_example import CONFIGURATION, EXAMPLE
 from psycopg import sql
 
 from fluxstore import Config, Entity
@@ -96,6 +99,18 @@ def column_type(entity: Entity, field: Field) -> str:
 def checks(table: Table, name: str) -> str:
     """Return the definitions of the checks on one column, together."""
     return " ".join(text for kind, on, text in table.constraints if (kind, on) == ("c", [name]))
+
+
+def test_the_example_passes_the_strict_type_checker(tmp_path: Path) -> None:
+    what = ["-p", "flux_studio", "-m", "entities", "-m", "entities_business"]
+    done = subprocess.run(
+        [sys.executable, "-m", "mypy", "--strict", f"--cache-dir={tmp_path}", *what],
+        cwd=EXAMPLE,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout
 
 
 def test_there_are_23_entities_and_a_table_for_each(tables: Mapping[str, Table]) -> None:

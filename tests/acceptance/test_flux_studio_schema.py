@@ -11,6 +11,8 @@ import psycopg
 import pytest
 from psycopg import errors, sql
 
+from fluxstore.steps import read_steps
+
 OLD = datetime(2020, 1, 2, tzinfo=UTC)
 
 
@@ -45,6 +47,7 @@ def test_steps_are_numbered_without_a_gap_and_say_what_they_are_for() -> None:
     assert list(range(1, len(names) + 1)) == numbers
     for step in example.steps():
         assert re.match(r"-- .{20,}\n", step.read_text()), step.name
+    assert names == [step.name for step in read_steps(example.STEPS)]
 
 
 def test_the_schema_rebuilt_from_its_steps_is_the_one_on_file(

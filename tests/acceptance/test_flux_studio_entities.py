@@ -6,11 +6,12 @@ import re
 import subprocess
 import sys
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from pathlib import Path
 
 import attrs
+import flux_studio_example
 import psycopg
 import pytest
 from flux_studio_example import CONFIGURATION, EXAMPLE
@@ -20,6 +21,7 @@ from fluxstore import Config, Entity
 from fluxstore.codec import Codec
 from fluxstore.entity import Field
 from fluxstore.kinds import Kind
+from fluxstore.testing.databases import DatabaseServer
 
 ENTITIES = Config.load(CONFIGURATION).entities
 FIELDS = [(entity, field) for entity in ENTITIES.values() for field in entity.fields]
@@ -76,15 +78,25 @@ JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = i.indkey[0]
 """
 
 
-@pytest.fixture
-def tables(flux_studio: psycopg.Connection) -> Mapping[str, Table]:
+@pytest.fixture(scope="module")
+def database(postgres_server: DatabaseServer) -> Iterator[psycopg.Connection]:
+    """A connection to a database with Flux Studio's tables, which no test here changes."""
+    with (
+        postgres_server.database(flux_studio_example.template(postgres_server)) as conninfo,
+        psycopg.connect(conninfo, autocommit=True) as connection,
+    ):
+        yield connection
+
+
+@pytest.fixture(scope="module")
+def tables(database: psycopg.Connection) -> Mapping[str, Table]:
     """Every table by name."""
     found: dict[str, Table] = defaultdict(lambda: Table({}, [], set()))
-    for table, name, type_, nullable, default in flux_studio.execute(COLUMNS):
+    for table, name, type_, nullable, default in database.execute(COLUMNS):
         found[table].columns[name] = (type_, nullable, default)
-    for table, kind, definition, columns in flux_studio.execute(CONSTRAINTS):
+    for table, kind, definition, columns in database.execute(CONSTRAINTS):
         found[table].constraints.append((kind, columns, definition))
-    for table, column in flux_studio.execute(LEADING):
+    for table, column in database.execute(LEADING):
         found[table].leading.add(column)
     return found
 
@@ -134,9 +146,7 @@ def test_fields_and_columns_have_the_same_names_types_and_nulls(
     assert expected == found
 
 
-def test_defaults_are_the_same(
-    tables: Mapping[str, Table], flux_studio: psycopg.Connection
-) -> None:
+def test_defaults_are_the_same(tables: Mapping[str, Table], database: psycopg.Connection) -> None:
     for entity, field in FIELDS:
         default = tables[entity.name].columns[field.name][2]
         where = f"{entity.name}.{field.name}"
@@ -146,7 +156,7 @@ def test_defaults_are_the_same(
             assert default is None, where
         else:
             asked = sql.SQL("SELECT {}").format(sql.SQL(str(default)))  # type: ignore[arg-type]
-            row = flux_studio.execute(asked).fetchone()
+            row = database.execute(asked).fetchone()
             assert row == (Codec.of(entity).default(field.name),), where
 
 

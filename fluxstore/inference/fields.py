@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 
 import attrs
 
@@ -30,15 +31,7 @@ def annotation_of(values: Values) -> tuple[str, str]:
         return _number(values, kinds)
     if len(kinds) > 1:
         return _several(values, kinds)
-    match next(iter(kinds)):
-        case "str":
-            return _text(values)
-        case "list":
-            return _list(values.items)
-        case "dict":
-            return "dict[str, Any]", ""
-        case kind:
-            return kind, ""
+    return _ONE_KIND[next(iter(kinds))](values)
 
 
 def _several(values: Values, kinds: set[str]) -> tuple[str, str]:
@@ -80,6 +73,14 @@ def _list(items: Values | None) -> tuple[str, str]:
     if kind == "dict":
         return "list[dict[str, Any]]", ""
     return (f"list[{kind}]" if kind in SCALARS else "list[Any]"), ""
+
+
+_ONE_KIND: dict[str, Callable[[Values], tuple[str, str]]] = {
+    "str": _text,
+    "bool": lambda _: ("bool", ""),
+    "list": lambda values: _list(values.items),
+    "dict": lambda _: ("dict[str, Any]", ""),
+}
 
 
 def plan_field(json_name: str, name: str, values: Values, *, count: int, in_key: bool) -> FieldPlan:

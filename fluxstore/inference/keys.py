@@ -8,6 +8,7 @@ from fluxstore.inference import naming
 from fluxstore.inference.observing import POSITIONS, Shape, Values
 
 OWN = ("id", "_id", "uuid", "guid")
+PARTS = ("id", "uuid", "number", "no", "nr", "code")
 MOST_MISSING = 0.1
 """A field named like a key is taken for it even where a tenth of the records lack it."""
 
@@ -40,7 +41,7 @@ def _own_names(shape: Shape, entity: str) -> list[str]:
     """Return the names that look like a key of its own, the likeliest first."""
     one = naming.singular(entity)
     last = one.rpartition("_")[2]
-    wanted = (*OWN, f"{one}_id", f"{one}_uuid", f"{last}_id", f"{last}_uuid")
+    wanted = (*OWN, *(f"{noun}_{part}" for part in PARTS for noun in (one, last)))
     made = {name: naming.snake(name) if name != "_id" else "_id" for name in shape.fields}
     return [name for like in wanted for name in shape.fields if made[name] == like]
 

@@ -29,7 +29,7 @@ POSITIONS = frozenset(
 )
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\Z")
 _REFERS = re.compile(
-    r"(^|_)(id|uuid|guid|by|to|of|ref|key|code|sku|slug"
+    r"(^|_)(id|uuid|guid|by|to|of|ref|key|code|sku|slug|number|no|nr"
     r"|e_?mail|email_address|user_?name|login|parent|owner)$"
 )
 _NAIVE = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d(\.\d+)?)?\Z", re.ASCII)
@@ -69,6 +69,8 @@ class Values:
 
     def see(self, value: Any) -> None:
         """Add one value."""
+        if self.hashes is None and self.present == self.nulls and _is_uuid(value):
+            self.hashes = array("q")  # a UUID names something, whatever its field is called
         self.present += 1
         kind = type(value).__name__
         if value is None:
@@ -111,6 +113,10 @@ class Values:
     def is_unique(self) -> bool:
         """Tell whether no two values are the same, as far as every value was kept."""
         return self.checked and len(set(self.hashes or ())) == len(self.hashes or ())
+
+
+def _is_uuid(value: Any) -> bool:
+    return type(value) is str and bool(_UUID.match(value))
 
 
 def _is(name: str, value: str) -> bool:

@@ -13,6 +13,8 @@ from fluxstore.inference.plan import EntityPlan, FieldPlan
 
 LONG_ENOUGH = 8
 """Texts of this length do not meet another entity's keys by accident, whatever the field's name."""
+UPWARDS = ("parent", "reply_to", "previous", "next", "original")
+"""What a record calls another one of its own kind."""
 _SUFFIX = re.compile(r"_?(id|uuid|guid|ref|key|code|sku|slug|number|no)$")
 
 
@@ -56,6 +58,8 @@ def refer(
     if {f"{stem}_type", f"{stem}_kind"} & {one.name for one in plan.fields}:
         return field, f"{field.name}: names records of several entities, so it is no reference"
     likely = [keys for keys in known if _named_after(stem, keys.entity)]
+    if stem in UPWARDS:
+        likely += [keys for keys in known if keys.entity == plan.name]
     found = next((keys for keys in likely if keys.hold(values)), None)
     if found is None and _telling(values) and plan.key != (field.name,):
         found = next((keys for keys in known if keys.hold(values)), None)

@@ -90,4 +90,6 @@ def bare_import_mib(folder: Path) -> float:
     """Return the peak of a process that imports what every measured command needs, and ends."""
     modules = "fluxstore.cli, fluxstore_json.adapter, fluxstore_postgres.adapter"
     hold = "import sys, time; time.sleep(0.1)"  # so that the last look sees all of it
-    return run(sys.executable, "-c", f"import {modules}\n{hold}", folder=folder).peak_mib
+    ran = run(sys.executable, "-c", f"import {modules}\n{hold}", folder=folder)
+    assert ran.code == 0, ran.stderr
+    return ran.peak_mib

@@ -1,4 +1,4 @@
-"""The entities that the conformance kit keeps its records in; together they have every kind of field.
+"""The entities that the conformance kit keeps records in: together, every kind of field.
 
 An adapter that must be told where nested records or aliases are (files, say) is told so for two
 of them: ``tracks`` may be kept within ``albums`` (``album_id`` is the album's ``id``), and an

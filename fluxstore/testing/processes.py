@@ -26,7 +26,7 @@ from fluxstore.errors import (
 )
 from fluxstore.records import Intent, Key, Put
 from fluxstore.testing.backend import Backend
-from fluxstore.testing.entities import Album, Counter
+from fluxstore.testing.entities import Album, Counter, Person
 
 _COMMAND = (sys.executable, "-c", "from fluxstore.testing.processes import serve; serve()")
 Job = Callable[..., Any]
@@ -130,8 +130,6 @@ def create(backend: Backend, worker: str, keys: tuple[str, ...]) -> tuple[str, .
 
 def claim(backend: Backend, worker: str, names: tuple[str, ...]) -> tuple[str, ...]:
     """Give each e-mail to a person of this worker's own; return those that nobody had taken."""
-    from fluxstore.testing.entities import Person
-
     mine = []
     with backend.opened() as adapter:
         people = adapter.collection(entity_of(Person))

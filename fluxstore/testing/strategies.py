@@ -76,11 +76,9 @@ def _nested(type_: Type) -> Strategy:
     return st.builds(type_.cls, **{aliases[name]: values(one) for name, one in type_.members})
 
 
-_MOMENTS = st.datetimes(timezones=st.just(UTC)) | st.datetimes(
-    datetime(2, 1, 1),
-    datetime(9999, 1, 1),
-    timezones=OFFSETS,  # noqa: DTZ001 - they get offsets
-)
+_FIRST = datetime(2, 1, 1)  # noqa: DTZ001 - the strategy gives it an offset
+_LAST = datetime(9999, 1, 1)  # noqa: DTZ001 - this too
+_MOMENTS = st.datetimes(timezones=st.just(UTC)) | st.datetimes(_FIRST, _LAST, timezones=OFFSETS)
 _OF_KIND: dict[Kind, Callable[[Type], Strategy]] = {
     Kind.STR: lambda _: TEXT,
     Kind.INT: lambda _: INTEGERS,

@@ -14,60 +14,47 @@ declared, and another then checks that asking for it is refused. ``assert_pair``
 backends with each other. Needs the extra ``fluxstore-core[testing]``.
 """
 
-import pytest
-
-pytest.register_assert_rewrite(
-    "fluxstore.testing.processes",
-    *(
-        f"{__name__}.{name}"
-        for name in (
-            "concurrency", "fidelity", "ledger", "migrations", "queries", "refusals", "residue",
-            "support", "transactions", "verbs",
-        )
-    ),
-)  # fmt: skip
-
-from fluxstore.testing.backend import Backend  # noqa: E402 - asserts are rewritten from here on
-from fluxstore.testing.conformance.concurrency import (  # noqa: E402
+from fluxstore.testing.backend import Backend
+from fluxstore.testing.conformance.concurrency import (
     TestProcesses,
     TestReopening,
     TestThreads,
 )
-from fluxstore.testing.conformance.fidelity import TestFidelity, assert_pair  # noqa: E402
-from fluxstore.testing.conformance.ledger import (  # noqa: E402
+from fluxstore.testing.conformance.fidelity import TestFidelity, assert_pair
+from fluxstore.testing.conformance.ledger import (
     TestBooks,
     TestControl,
     TestFencing,
     TestLease,
     TestLedgerLasts,
 )
-from fluxstore.testing.conformance.migrations import (  # noqa: E402
+from fluxstore.testing.conformance.migrations import (
     TestApplyIfNewer,
     TestForesee,
     TestMerge,
     TestPrepare,
     TestScan,
 )
-from fluxstore.testing.conformance.queries import (  # noqa: E402
+from fluxstore.testing.conformance.queries import (
     TestOperators,
     TestOrder,
     TestPages,
     books,
 )
-from fluxstore.testing.conformance.refusals import (  # noqa: E402
+from fluxstore.testing.conformance.refusals import (
     TestChecks,
     TestDeletes,
     TestOnlyOurErrors,
     TestReferences,
     TestUnique,
 )
-from fluxstore.testing.conformance.residue import TestResidue  # noqa: E402
-from fluxstore.testing.conformance.support import adapter  # noqa: E402
-from fluxstore.testing.conformance.transactions import (  # noqa: E402
+from fluxstore.testing.conformance.residue import TestResidue
+from fluxstore.testing.conformance.support import adapter
+from fluxstore.testing.conformance.transactions import (
     TestTransactions,
     TestWithoutTransactions,
 )
-from fluxstore.testing.conformance.verbs import (  # noqa: E402
+from fluxstore.testing.conformance.verbs import (
     TestExpect,
     TestKeys,
     TestOperations,

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from fluxstore.adapter import Adapter, Capability, Use
+from fluxstore.errors import ConstraintError, RecordExistsError
 from fluxstore.query import Query
 from fluxstore.records import Delete, Intent
 from fluxstore.testing import processes
@@ -50,8 +51,6 @@ class TestReopening:
             assert row(Album(id="x", name="again")) == values_of(adapter, Album, "x")
 
     def test_rules_hold_after_closing(self, backend: Backend) -> None:
-        from fluxstore.errors import ConstraintError
-
         with backend.opened() as adapter:
             save(adapter, Person(id="a", email="a@x"))
         with backend.opened() as adapter, pytest.raises(ConstraintError):
@@ -86,8 +85,6 @@ class TestThreads:
         _judge(adapter, told)
 
     def test_one_of_many_creates_a_record(self, adapter: Adapter) -> None:
-        from fluxstore.errors import RecordExistsError
-
         albums = collection(adapter, Album)
 
         def create(n: int) -> list[str]:
@@ -169,7 +166,6 @@ class TestProcesses:
     def _declared(self, adapter: Adapter) -> None:
         need(adapter, Capability.DURABLE)
 
-    @pytest.mark.timeout(PATIENCE_SECONDS + 30)
     def test_no_update_of_eight_processes_is_lost(self, backend: Backend) -> None:
         with backend.opened() as adapter:
             collection(adapter, Counter).commit([put(Counter(id=key)) for key in TEN])

@@ -9,15 +9,22 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from fluxstore.adapter import Adapter
+from fluxstore.adapter import Adapter, Batch
 from fluxstore.codec import Codec
 from fluxstore.entity import entity_of
 from fluxstore.records import Delete, Put, Residue
 from fluxstore.testing import strategies
 from fluxstore.testing.backend import Backend
-from fluxstore.testing.conformance.support import change, collection, document, row, same
+from fluxstore.testing.conformance.support import (
+    change,
+    collection,
+    document,
+    everything_in,
+    row,
+    same,
+)
 from fluxstore.testing.entities import Everything
-from fluxstore.testing.samples import MOMENTS, SAMPLES
+from fluxstore.testing.samples import SAMPLES
 
 CODEC = Codec.of(entity_of(Everything))
 EXAMPLES = settings(
@@ -125,21 +132,16 @@ def assert_pair(source: Backend, target: Backend) -> None:
 
     Both begin empty. What is compared: canonical form, documents, missing fields, extras.
     """
-    written = {
-        f"{name} {n}": (row(Everything(id=f"{name} {n}", **{name: value})), Residue())
+    written = residues() | {
+        f"sample {name} {n}": (row(Everything(id=f"sample {name} {n}", **{name: value})), Residue())
         for name, values in SAMPLES.items()
         for n, value in enumerate(values)
     }
-    written = {
-        f"sample {key}": ({**v, "id": f"sample {key}"}, r) for key, (v, r) in written.items()
-    }
-    written |= residues()
-    written["earliest"] = (row(Everything(id="earliest", moments=MOMENTS)), Residue())
     with source.opened() as one, target.opened() as other:
         puts = [Put(key, values, residue=residue) for key, (values, residue) in written.items()]
         collection(one, Everything).commit(puts)
         copy(one, other, Everything)
-        sent, arrived = (_all(adapter) for adapter in (one, other))
+        sent, arrived = (everything_in(adapter, Everything) for adapter in (one, other))
         assert written.keys() == sent.keys() == arrived.keys()
         for key, record in sent.items():
             assert same(written[key][0], dict(record.values)), key
@@ -150,8 +152,6 @@ def assert_pair(source: Backend, target: Backend) -> None:
 
 def copy(source: Adapter, target: Adapter, cls: type) -> None:
     """Copy all records of one class, as an offline copy does."""
-    from fluxstore.adapter import Batch
-
     entity = entity_of(cls)
     target.prepare([entity])
     cursor, more = None, True
@@ -161,9 +161,3 @@ def copy(source: Adapter, target: Adapter, cls: type) -> None:
         assert () == tuple(merged.refused) == tuple(page.rejected)
         cursor, more = page.cursor, page.cursor is not None
     target.complete([entity])
-
-
-def _all(adapter: Adapter) -> Any:
-    from fluxstore.testing.conformance.support import everything_in
-
-    return everything_in(adapter, Everything)

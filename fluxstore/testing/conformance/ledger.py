@@ -115,9 +115,8 @@ class TestFencing:
         assert adapter.ledger.set_control("*", None, DUAL)
         collection(adapter, Area).commit([Delete("a")])
         ledger = adapter.ledger
-        marks = [
-            m.key for name in ("areas", "sites", "rooms", "desks") for m in ledger.marks(name, 9)
-        ]
+        names = ("areas", "sites", "rooms", "desks")
+        marks = [mark.key for name in names for mark in ledger.marks(name, 9)]
         assert ["a", "s", "r", "d"] == marks
         assert ledger.versions("rooms", ["r"])["r"].deleted
         assert not ledger.versions("desks", ["d"])["d"].deleted

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import attrs
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fluxstore.adapter import Adapter, Batch, Capability, Cursor, Page
-from fluxstore.codec import Codec
+from fluxstore.adapter import Adapter, Batch, Capability, Cursor, Merged, Page
 from fluxstore.entity import entity_of
 from fluxstore.errors import ConstraintError, RecordNotFoundError
 from fluxstore.records import (
@@ -19,11 +20,13 @@ from fluxstore.records import (
     Record,
     Rejected,
     Residue,
+    Row,
     Version,
     Versioned,
 )
 from fluxstore.testing.backend import Backend
 from fluxstore.testing.conformance.fidelity import EXAMPLES
+from fluxstore.testing.conformance.library import NOON
 from fluxstore.testing.conformance.support import (
     change,
     collection,
@@ -83,8 +86,6 @@ class TestScan:
         assert sorted(ids) == found
 
     def test_composite_keys_are_scanned(self, adapter: Adapter) -> None:
-        from fluxstore.testing.conformance.library import NOON
-
         days = [NOON.date().replace(day=n) for n in range(1, 21)]
         made = [ByMoment(day=day, moment=NOON, truth=t) for day in days for t in (True, False)]
         tested = collection(adapter, ByMoment)
@@ -148,7 +149,8 @@ class TestMerge:
 
     def test_null_missing_and_empty_are_differences(self, adapter: Adapter) -> None:
         people = collection(adapter, Person)
-        values = [{"id": "p"}, {"id": "p", "first": None}, {"id": "p", "first": ""}]
+        missing: Row = {"id": "p"}
+        values = [missing, {**missing, "first": None}, {**missing, "first": ""}]
         for one in values:
             assert (1, 0, 0, 0) == _counts(people.merge(Batch([Record("p", one)])))
             assert (0, 1, 0, 0) == _counts(people.merge(Batch([Record("p", one)])))
@@ -224,15 +226,15 @@ class TestMerge:
         assert {} == adapter.ledger.versions("albums", ["a000"])
 
 
-def _counts(merged: object) -> tuple[int, int, int, int]:
-    from fluxstore.adapter import Merged
+def _person(key: str, email: str) -> Record:
+    return record(Person(id=key, email=f"{email}@x"))
 
-    assert isinstance(merged, Merged)
+
+def _counts(merged: Merged) -> tuple[int, int, int, int]:
     return merged.written, merged.unchanged, merged.deleted, len(merged.refused)
 
 
-def _reasons(refused: object) -> dict[str, Reason]:
-    assert isinstance(refused, tuple | list)
+def _reasons(refused: Iterable[Rejected]) -> dict[str, Reason]:
     return {one.problem.key: one.problem.reason for one in refused}
 
 
@@ -249,7 +251,7 @@ class TestForesee:
         before = everything_in(adapter, Person)
         people = collection(adapter, Person)
         expected = {"b": Reason.UNIQUE, "c": Reason.UNIQUE}
-        assert expected == _reasons(tuple(people.foresee(records)))
+        assert expected == _reasons(people.foresee(records))
         assert before == everything_in(adapter, Person)
         assert expected == _reasons(people.merge(Batch(records)).refused)
 
@@ -268,11 +270,9 @@ class TestForesee:
         people = collection(adapter, Person)
         for key in everything_in(adapter, Person):
             people.commit([Delete(key)])
-        people.merge(
-            Batch([record(Person(id=key, email=f"{e}@")) for key, e in dict(there).items()])
-        )
-        records = [record(Person(id=key, email=f"{email}@")) for key, email in batch.items()]
-        foreseen = _reasons(tuple(people.foresee(records)))
+        people.merge(Batch([_person(key, email) for key, email in dict(there).items()]))
+        records = [_person(key, email) for key, email in batch.items()]
+        foreseen = _reasons(people.foresee(records))
         merged = people.merge(Batch(records))
         assert foreseen == _reasons(merged.refused)
         assert len(records) == merged.written + merged.unchanged + len(merged.refused)
@@ -383,22 +383,12 @@ class TestApplyIfNewer:
         return Versioned(made.key, version, made)
 
     def _apply(self, adapter: Adapter, version: Version, name: str | None) -> list[bool]:
-        made = (
-            None
-            if name is None
-            else attrs.evolve(record(Album(id="a", name=name)), version=version)
-        )
-        if made is None:
-            version = attrs.evolve(version, deleted=True)
-        return list(collection(adapter, Album).apply_if_newer([Versioned("a", version, made)]))
+        change = Versioned("a", attrs.evolve(version, deleted=True), None)
+        if name is not None:
+            change = self._versioned(Album(id="a", name=name), version)
+        return list(collection(adapter, Album).apply_if_newer([change]))
 
     @staticmethod
     def _name(adapter: Adapter) -> str | None:
         values = values_of(adapter, Album, "a")
         return values["name"] if values else None
-
-
-def key_texts(cls: type, refused: list[Rejected]) -> set[str]:
-    """Return the keys of what was refused."""
-    known = Codec.of(entity_of(cls)).key_of_text
-    return {str(known(one.problem.key)) for one in refused}

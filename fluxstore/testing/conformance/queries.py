@@ -183,10 +183,12 @@ def _asked_values(name: str, operator: Operator) -> list[Any]:
             items = sorted({item for value in values for item in value})
             return [plain(name, operator, item) for item in items]
         case Operator.ONE_OF:
-            pairs = [*itertools.combinations([*values, None], 2), ()]
+            wanted = [*values, None] if ENTITY.field(name).type.nullable else values
+            pairs = [*itertools.combinations(wanted, 2), ()]
             return [plain(name, operator, pair) for pair in pairs]
         case Operator.STARTS_WITH:
-            return [plain(name, operator, value[:n]) for value in values for n in (1, 3, 9)]
+            texts = [plain(name, Operator.EQ, value) for value in values]
+            return [text[:length] for text in texts for length in (1, 3, 9)]
         case _:
             return [plain(name, operator, value) for value in values] + [None]
 

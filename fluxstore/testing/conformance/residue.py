@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 
-from fluxstore.adapter import Adapter
-from fluxstore.records import Intent, Put, Residue
+from fluxstore.adapter import Adapter, Capability
+from fluxstore.records import Intent, Put, Record, Residue
 from fluxstore.testing.backend import Backend
 from fluxstore.testing.conformance.fidelity import residues
 from fluxstore.testing.conformance.support import (
@@ -15,7 +16,9 @@ from fluxstore.testing.conformance.support import (
     collection,
     document,
     everything_in,
+    need,
     put,
+    row,
     same,
 )
 from fluxstore.testing.entities import Album, Everything
@@ -34,7 +37,7 @@ class TestResidue:
 
     def test_missing_null_and_empty_are_three_things(self, adapter: Adapter) -> None:
         tested = collection(adapter, Everything)
-        written = {
+        written: dict[str, dict[str, Any]] = {
             "missing": {"id": "missing"},
             "null": {"id": "null", "text": None, "words": None, "table": None},
             "empty": {"id": "empty", "text": "", "words": [], "table": {}},
@@ -102,9 +105,6 @@ class TestResidue:
         assert "title" == found["alias"]["name"]
 
     def test_residue_survives_closing(self, backend: Backend) -> None:
-        from fluxstore.adapter import Capability
-        from fluxstore.testing.conformance.support import need
-
         with backend.opened() as adapter:
             need(adapter, Capability.DURABLE)
             collection(adapter, Album).commit([put(ALBUM, residue=FULL)])
@@ -113,13 +113,8 @@ class TestResidue:
 
 
 def _document(values: dict[str, object], residue: Residue) -> object:
-    from fluxstore.records import Record
-
     return document(Everything, Record(values["id"], values, residue))
 
 
 def _album(residue: Residue) -> dict[str, object]:
-    from fluxstore.records import Record
-    from fluxstore.testing.conformance.support import row
-
     return document(Album, Record("a", row(ALBUM), residue))

@@ -45,10 +45,15 @@ class TestTransactions:
 
     def test_an_error_undoes_all_commits_and_goes_on(self, adapter: Adapter) -> None:
         save(adapter, Album(id="old", name="before"), Album(id="gone"))
-        with pytest.raises(_StopError), adapter.transaction():
-            save(adapter, Area(id="a"), Album(id="new"), Album(id="old", name="after"))
-            collection(adapter, Album).commit([Delete("gone")])
-            raise _StopError
+
+        def work() -> None:
+            with adapter.transaction():
+                save(adapter, Area(id="a"), Album(id="new"), Album(id="old", name="after"))
+                collection(adapter, Album).commit([Delete("gone")])
+                raise _StopError
+
+        with pytest.raises(_StopError):
+            work()
         assert 0 == count(adapter, Area)
         assert {"old", "gone"} == set(everything_in(adapter, Album))
         assert row(Album(id="old", name="before")) == values_of(adapter, Album, "old")
@@ -92,11 +97,15 @@ class TestTransactions:
         assert 0 == count(adapter, Track)
 
     def test_an_inner_transaction_is_part_of_the_outer(self, adapter: Adapter) -> None:
-        with pytest.raises(_StopError), adapter.transaction():
+        def work() -> None:
             with adapter.transaction():
-                save(adapter, Album(id="a"))
-            save(adapter, Album(id="b"))
-            raise _StopError
+                with adapter.transaction():
+                    save(adapter, Album(id="a"))
+                save(adapter, Album(id="b"))
+                raise _StopError
+
+        with pytest.raises(_StopError):
+            work()
         assert 0 == count(adapter, Album)
 
     def test_transactions_of_threads_do_not_mix(self, adapter: Adapter) -> None:

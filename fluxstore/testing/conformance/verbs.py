@@ -1,4 +1,4 @@
-"""The verbs: read, create, replace, change, delete, count; what they answer and what they refuse."""
+"""The verbs: read, create, replace, change, delete, count; what they answer and refuse."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from fluxstore.errors import (
     UnsupportedError,
 )
 from fluxstore.query import Query
-from fluxstore.records import UNTOUCHED, Delete, Intent, Put
+from fluxstore.records import UNTOUCHED, Change, Delete, Intent, Put
 from fluxstore.testing.conformance.support import (
     change,
     collection,
@@ -150,8 +150,12 @@ class TestVerbs:
     def test_a_refused_commit_changes_nothing(self, adapter: Adapter, bad: Put | Delete) -> None:
         save(adapter, Album(id="there", name="old"))
         before = everything_in(adapter, Album)
-        good = [put(Album(id="new")), change(Album, "there", name="new"), Delete("there")]
-        good.append(put(Album(id="there", name="other"), Intent.CREATE))
+        good: list[Change] = [
+            put(Album(id="new")),
+            change(Album, "there", name="new"),
+            Delete("there"),
+            put(Album(id="there", name="other"), Intent.CREATE),
+        ]
         with pytest.raises((RecordExistsError, RecordNotFoundError)):
             collection(adapter, Album).commit([*good, bad])
         assert before == everything_in(adapter, Album)

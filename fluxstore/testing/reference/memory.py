@@ -139,6 +139,7 @@ class FileMemory(Memory):
         self.path = path
         self._file: IO[bytes] | None = None
         self._depth = 0
+        self._reading = threading.Lock()
 
     @contextmanager
     def lease(self, name: str) -> Iterator[None]:
@@ -169,7 +170,7 @@ class FileMemory(Memory):
                 self._depth -= 1
 
     def _load(self) -> State:
-        with self._lock:
+        with self._reading:
             try:
                 if not self._is_current():
                     self._read()

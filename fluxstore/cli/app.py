@@ -75,6 +75,8 @@ def command() -> Any:
 
 
 def _register(app: typer.Typer) -> None:
-    from fluxstore.cli import project
+    from fluxstore.cli import moving, project
 
     app.command("plugins")(project.plugins)
+    app.command("assess")(moving.assess)
+    app.command("migrate")(moving.migrate)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shlex
 import sys
 import traceback
 from collections.abc import Mapping, Sequence
@@ -29,11 +28,12 @@ def run(arguments: Sequence[str], signals: Signals) -> int:
         json="--json" in options,
         quiet="--quiet" in options,
         debug="--debug" in options,
+        arguments=tuple(arguments),
     )
     try:
         return _command(session, list(arguments))
     except KeyboardInterrupt:
-        return _stopped(session, arguments)
+        return _stopped(session)
     except Exception as error:  # noqa: BLE001 - the one place where every error gets its line
         return _failed(session, error)
 
@@ -73,9 +73,8 @@ def _words(ctx: Any) -> str:
     return str(ctx.meta.get(NAME, ctx.invoked_subcommand or ""))
 
 
-def _stopped(session: Session, arguments: Sequence[str]) -> int:
-    code = session.signals.exit_code
-    again = shlex.join([NAME, *arguments])
+def _stopped(session: Session) -> int:
+    code, again = session.signals.exit_code, session.again_line()
     _say(session, Fault("Stopped", "stopped", {"again": again}, code), f"; to go on: {again}")
     return code
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, cast
@@ -30,6 +31,15 @@ class Session:
     json: bool = False
     quiet: bool = False
     debug: bool = False
+    arguments: Sequence[str] = ()
+    """The command line as it was typed."""
+    again: Sequence[str] = ()
+    """What to add to it to go on after a stop."""
+
+    def again_line(self) -> str:
+        """Return the command line that goes on where this one stops."""
+        added = [one for one in self.again if one not in self.arguments]
+        return shlex.join(["fluxstore", *self.arguments, *added])
 
     @classmethod
     def of(cls, ctx: typer.Context) -> Session:

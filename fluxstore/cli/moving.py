@@ -1,0 +1,137 @@
+"""``assess``, ``migrate`` and ``rollback``: everything that moves records, or says what would."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from fluxstore.cli import ends, render, summaries
+from fluxstore.cli.ends import EntityNames, From, To
+from fluxstore.cli.progress import reporting
+from fluxstore.cli.session import Session
+from fluxstore.errors import ConfigError
+
+if TYPE_CHECKING:
+    from fluxstore.migration.options import Options
+
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Look, say what would happen, stop.")]
+Workers = Annotated[
+    int, typer.Option(min=1, max=64, metavar="N", help="Move so many entities side by side.")
+]
+Rate = Annotated[
+    float | None, typer.Option(min=0.1, metavar="N", help="At most so many records a second.")
+]
+Problems = Annotated[
+    Path | None,
+    typer.Option(
+        "--problems", metavar="FILE", help="List every record left behind, as JSON lines."
+    ),
+]
+Extras = Annotated[
+    Path | None,
+    typer.Option("--extras", metavar="FILE", help="List every record only in the target."),
+]
+
+
+def assess(
+    ctx: typer.Context,
+    *,
+    source: From = "",
+    target: To = "",
+    entity: EntityNames = [],  # noqa: B006 - Typer reads the default and never changes it
+    problems: Problems = None,
+    workers: Workers = 1,
+) -> render.Answer:
+    """Say what a migration would meet, without writing anything.
+
+    Names every record that would be quarantined, orphans and duplicates, missing rights, and
+    about how long the migration will take. Exit code 4 if anything would stay behind.
+    """
+    from fluxstore.migration.assess import assess as run
+
+    session = Session.of(ctx)
+    with (
+        ends.opened(session, source, target, entity) as both,
+        choices(session, workers, entities=both.entities, problems_file=problems) as options,
+    ):
+        report = run(both.source, both.target, both.config.entities, options)
+    return summaries.of_assessment(report)
+
+
+def migrate(
+    ctx: typer.Context,
+    *,
+    source: From = "",
+    target: To = "",
+    entity: EntityNames = [],  # noqa: B006 - as above
+    workers: Workers = 1,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on where a stopped run stood.")
+    ] = False,
+    rate: Rate = None,
+    fail_fast: Annotated[
+        bool, typer.Option("--fail-fast", help="Stop at the first bad record.")
+    ] = False,
+    delete_extra: Annotated[
+        int,
+        typer.Option(
+            min=0, metavar="N", help="Delete records only in the target, unless more than N."
+        ),
+    ] = 0,
+    problems: Problems = None,
+    extras: Extras = None,
+    dry_run: DryRun = False,
+) -> render.Answer:
+    """Copy every good record from one backend to the other, and quarantine the rest.
+
+    An offline copy: stop the writers first. The source is only read. Run again, it repairs what
+    drifted and writes nothing where both sides are equal. Exit code 4 if records stayed behind,
+    5 if the target has records that the source has not.
+    """
+    from fluxstore.migration.migrate import migrate as run
+
+    session = Session.of(ctx)
+    session.again = ["--resume"]
+    with ends.opened(session, source, target, entity) as both:
+        chosen: dict[str, Any] = {
+            "entities": both.entities,
+            "resume": resume,
+            "rate": rate,
+            "fail_fast": fail_fast,
+            "delete_extra": delete_extra,
+            "dry_run": dry_run,
+            "problems_file": problems,
+            "extras_file": extras,
+            "moves": ends.moves(session, both),
+        }
+        with choices(session, workers, **chosen) as options:
+            report = run(both.source, both.target, both.config.entities, options)
+    if not (dry_run or report.stopped):
+        session.plugins.migrated(report)
+    return summaries.of_migration(report, session)
+
+
+@contextmanager
+def choices(session: Session, workers: int = 1, **chosen: Any) -> Iterator[Options]:
+    """Yield the engine's options: the user's, and how it tells its progress and is stopped."""
+    from fluxstore.migration.options import Options
+
+    kind = session.config.executor.kind
+    if workers > 1 and kind == "process":
+        raise ConfigError(
+            "entities are moved side by side in threads",
+            file=str(session.config.file),
+            key="executor.kind",
+            next_step='write kind = "local", or leave --workers out',
+        )
+    make = session.plugins.executor(kind)
+    with reporting(session) as tell, session.signals.patient() as stop:
+        if workers == 1:
+            yield Options(progress=tell, stopped=stop.is_set, **chosen)
+            return
+        with make(workers) as executor:
+            yield Options(progress=tell, stopped=stop.is_set, executor=executor, **chosen)

@@ -1,0 +1,138 @@
+"""What reports of the engine say to people."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from fluxstore.cli import exits, render
+from fluxstore.cli.render import Answer, Styled, count, duration
+
+if TYPE_CHECKING:
+    from fluxstore.adapter import Finding
+    from fluxstore.cli.session import Session
+    from fluxstore.migration.report import AssessReport, MigrationReport
+
+SHOWN = 20
+
+
+def way(report: Any) -> str:
+    """Return where records go from and to, in words."""
+    ends = (f"{end['backend']} ({end['where']})" for end in (report.source, report.target))
+    return " → ".join(ends)
+
+
+def options_of(report: Any) -> str:
+    """Return the options that name both ends."""
+    return f"--from {report.source['backend']} --to {report.target['backend']}"
+
+
+def first(problems: Iterable[object], total: int, more: str) -> list[str]:
+    """Return the first problems, one a line, and how many more there are and where."""
+    shown = [str(problem) for _, problem in zip(range(SHOWN), problems, strict=False)]
+    if total > len(shown):
+        shown.append(f"… and {total - len(shown):,} more; {more}")
+    return shown
+
+
+def findings(found: Sequence[Finding]) -> list[str]:
+    """Return findings of adapters, one a line, with the SQL for an administrator below."""
+    lines: list[str] = []
+    for one in found:
+        word = "blocks" if one.blocks else "note"
+        hint = f"; {one.next_step}" if one.next_step else ""
+        lines.append(f"{word}: {one.subject}: {one.problem}{hint}")
+        lines += [f"    {statement}" for statement in one.statements]
+    return lines
+
+
+def of_assessment(report: AssessReport) -> Answer:
+    """Return what ``assess`` ends with."""
+    head = ("entity", "place", "read", "would cross", "would stay", "size")
+    rows: list[list[object]] = [
+        [one.entity, one.place, one.read, one.would_cross, one.quarantined, render.size(one.bytes)]
+        for one in report.entities
+    ]
+    lines = [way(report), "", *render.table(head, rows), ""]
+    if report.problem_count:
+        stays = count(report.problem_count, "problem")
+        lines.append(Styled(f"{stays}: the records named above would stay behind", "yellow"))
+    else:
+        lines.append(Styled("every record would cross", "green"))
+    lines.append(
+        f"looked for {duration(report.seconds)}; the migration will take about "
+        f"{duration(report.estimated_seconds)}"
+    )
+    lines.append(f"next: fluxstore migrate {options_of(report)}")
+    more = "name a file with --problems to list all of them"
+    return Answer(
+        report.to_json(),
+        lines,
+        [*findings(report.findings), *first(report.problems, report.problem_count, more)],
+        report.exit_code,
+    )
+
+
+def of_migration(report: MigrationReport, session: Session, verb: str = "migrate") -> Answer:
+    """Return what ``migrate`` and ``rollback`` end with."""
+    head = (
+        "entity", "read", "written", "unchanged", "quarantined", "extra", "deleted",
+        "seconds", "records/s",
+    )  # fmt: skip
+    rows: list[list[object]] = [
+        [one.entity, one.read, one.written, one.unchanged, one.quarantined, one.extra, one.deleted,
+         one.seconds, round(one.records_per_second)]
+        for one in report.entities
+    ]  # fmt: skip
+    lines = [way(report), "", *render.table(head, [*rows, _total(rows, report.seconds)]), ""]
+    if report.backup:
+        lines.append(f"what was replaced is kept in {report.backup}")
+    lines += [*report.notices, *_outcome(report, verb)]
+    more = "name a file with --problems to list all of them"
+    problems = first(report.problems, report.problem_count, more)
+    if report.extra:
+        problems += first(_extras(report), report.extra, "name a file with --extras for all")
+    code = report.exit_code
+    if report.stopped:
+        code = session.signals.exit_code
+        problems.append(f"stopped; to go on: {session.again_line()}")
+    return Answer(report.to_json(), lines, problems, code)
+
+
+def _total(rows: Sequence[Sequence[Any]], seconds: float) -> list[object]:
+    sums = [sum(row[at] for row in rows) for at in range(1, 7)]
+    return ["all", *sums, seconds, round(sums[0] / seconds) if seconds else 0]
+
+
+def _extras(report: MigrationReport) -> Iterable[str]:
+    backend = report.target["backend"]
+    return (f"{one.entity} {one.key}: only in {backend}" for one in report.extras)
+
+
+def _outcome(report: MigrationReport, verb: str) -> list[str]:
+    way_back = options_of(report)
+    if report.stopped:
+        return [Styled("stopped before the end", "yellow")]
+    if report.dry_run:
+        return [f"nothing was written; next: fluxstore {verb} {way_back}"]
+    if report.problem_count:
+        return [
+            Styled(f"{count(report.problem_count, 'problem')}: the rest was copied", "yellow"),
+            f"next: mend what is named above at the source, then: fluxstore {verb} {way_back}",
+        ]
+    if report.extra:
+        extra = count(report.extra, "record")
+        return [
+            Styled(f"{extra} only in {report.target['backend']}: kept", "yellow"),
+            f"next: look at them; to delete: fluxstore {verb} {way_back} --delete-extra {report.extra}",
+        ]
+    done = "copied, and equal" if verb == "migrate" else "brought back"
+    return [
+        Styled(f"{count(sum(one.read for one in report.entities), 'record')} {done}", "green"),
+        f"next: fluxstore validate {way_back}",
+    ]
+
+
+def meaning(code: int) -> Mapping[str, Any]:
+    """Return an exit code with its meaning."""
+    return {"exit_code": code, "meaning": exits.MEANINGS[code]}

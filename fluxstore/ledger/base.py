@@ -1,0 +1,174 @@
+"""The sidecar as a database: opened when needed, read in one state, written in fair turns."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import threading
+import weakref
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+from typing import TypeVar
+
+from fluxstore.errors import UnsupportedError
+from fluxstore.ledger import database
+from fluxstore.ledger.database import SQL, translated
+from fluxstore.ledger.lock import KernelLock
+from fluxstore.ledger.writer import Transaction, Writer
+
+T = TypeVar("T")
+FOLDER = ".fluxstore"
+_MANY_FREE_PAGES = 1024
+_sidecars: weakref.WeakSet[Sidecar] = weakref.WeakSet()
+
+
+class Sidecar:
+    """``.fluxstore/ledger.db`` of a folder, made at the first write.
+
+    ``submit`` runs work in a durable transaction, ``reading`` shows one state. Read only, nothing
+    is made or changed.
+    """
+
+    def __init__(self, folder: Path, *, read_only: bool, lock_timeout_seconds: float) -> None:
+        """Keep a database beside the files in *folder*; nothing is opened yet."""
+        self.folder = folder / FOLDER
+        self.path = self.folder / "ledger.db"
+        self.read_only = read_only
+        lock = KernelLock(self.folder / "lock", what="the ledger's lock")
+        self._writer = Writer(self.path, lock, self._connect_to_write, lock_timeout_seconds)
+        self._mutex = threading.RLock()
+        self._reader: sqlite3.Connection | None = None
+        self._inode = 0
+        _sidecars.add(self)
+
+    def exists(self) -> bool:
+        """Tell whether there is a ledger; ``UnreadableRecordError`` where there was one."""
+        with self._mutex:
+            return self._reader is not None or database.exists(self.path)
+
+    def version(self) -> int | None:
+        """Return a number that changes when anybody has committed; ``None`` without a ledger."""
+        with self._mutex, translated(self.path):
+            connection = self._connected()
+            if connection is None:
+                return None
+            (number,) = connection.execute(SQL["data_version"]).fetchone()
+            return int(number)
+
+    @contextmanager
+    def reading(self) -> Iterator[sqlite3.Connection | None]:
+        """Show one state of the ledger while the context lasts; ``None`` where there is none.
+
+        Inside a transaction of this thread its own state is shown.
+        """
+        if (current := self._writer.current) is not None:
+            yield current.connection
+            return
+        with self._mutex, translated(self.path):
+            connection = self._connected()
+            if connection is None or connection.in_transaction:
+                yield connection
+                return
+            connection.execute(SQL["begin_read"])
+            try:
+                yield connection
+            finally:
+                connection.execute(SQL["commit"])
+
+    def _connected(self) -> sqlite3.Connection | None:
+        if self._reader is None and database.exists(self.path):
+            self._reader = database.connect(self.path, read_only=self.read_only)
+            self._inode = self._inode or self.path.stat().st_ino
+        return self._reader
+
+    def _connect_to_write(self) -> sqlite3.Connection:
+        """Return the writer's connection; the kernel lock is held, so making a ledger is safe."""
+        if not database.exists(self.path):
+            database.make(self.path)
+        connection = database.connect(self.path, read_only=False)
+        self._inode = self._inode or self.path.stat().st_ino
+        return connection
+
+    def _check_place(self) -> None:
+        """Raise ``UnreadableRecordError`` where the open ledger was deleted or replaced."""
+        try:
+            there = self.path.stat().st_ino
+        except FileNotFoundError:
+            there = 0
+        if there != self._inode:
+            raise database.untrusted(self.path, "was deleted or replaced while in use")
+
+    @property
+    def current(self) -> Transaction | None:
+        """The write transaction that this thread has open."""
+        return self._writer.current
+
+    def submit(self, work: Callable[[Transaction], T]) -> T:
+        """Run *work* in a transaction shared with other threads; return once it is durable."""
+        self._may_write()
+
+        def checked(transaction: Transaction) -> T:
+            self._check_place()
+            return work(transaction)
+
+        return self._writer.submit(checked)
+
+    def alone(self) -> AbstractContextManager[Transaction]:
+        """Make all that this thread submits one transaction, while the context lasts."""
+        self._may_write()
+        return self._writer.alone()
+
+    def _may_write(self) -> None:
+        if self.read_only:
+            raise UnsupportedError(
+                f"{self.folder.parent} is opened only to read", capability="writing"
+            )
+        if self._writer.current is None and not self.folder.is_dir():
+            with translated(self.folder):
+                mode = self.folder.parent.stat().st_mode & 0o777
+                self.folder.mkdir(mode=mode, exist_ok=True)
+                database.flush(self.folder.parent)
+
+    def next_generation(self, transaction: Transaction) -> int:
+        """Count one more checkpoint; the witness beside the database will know of it."""
+        (generation,) = transaction.run("next_generation").fetchone()
+        name = dict(transaction.run("all_meta").fetchall())["id"]
+        transaction.then(lambda: database.write_witness(self.path, name, generation))
+        return int(generation)
+
+    def shrink(self) -> None:
+        """Give pages that hold nothing back to the file system, where there are many."""
+
+        def work(transaction: Transaction) -> None:
+            (free,) = transaction.run("free_pages").fetchone()
+            if free > _MANY_FREE_PAGES:
+                transaction.run("shrink").fetchall()
+
+        self.submit(work)
+
+    def close(self) -> None:
+        """Let go of the database; a later call opens it again."""
+        with self._mutex:
+            self._writer.drop()
+            reader, self._reader, self._inode = self._reader, None, 0
+            if reader is not None:
+                reader.close()
+
+    def _forget(self) -> None:
+        _abandoned.append(self._reader)
+        self._reader = None
+        self._mutex = threading.RLock()
+        self._writer.forget()
+
+
+_abandoned: list[sqlite3.Connection | None] = []
+"""Connections of a parent process: closing one in a child would break the parent's locks."""
+
+
+def _forget_all() -> None:
+    for sidecar in _sidecars:
+        sidecar._forget()  # noqa: SLF001 - the same module
+
+
+os.register_at_fork(after_in_child=_forget_all)

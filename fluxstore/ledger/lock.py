@@ -1,0 +1,148 @@
+"""A lock that processes queue on: fair, let go by the kernel when its holder dies."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import threading
+import weakref
+from pathlib import Path
+
+from fluxstore.errors import BackendUnavailableError
+
+_locks: weakref.WeakSet[KernelLock] = weakref.WeakSet()
+
+
+class KernelLock:
+    """``flock`` on a file. Waiters get it in the order in which they came.
+
+    One thread of a process at a time may use it. A forked child has a lock of its own, not held.
+    """
+
+    def __init__(self, path: Path, *, what: str) -> None:
+        """Lock the file at *path*, made when first needed; *what* names it in messages."""
+        self._path, self._what = path, what
+        self._descriptor: int | None = None
+        _locks.add(self)
+
+    def acquire(self, timeout_seconds: float) -> None:
+        """Hold the lock; ``BackendUnavailableError`` when it was not free in time."""
+        while True:
+            descriptor = self._open()
+            if not _try(descriptor) and not _wait(descriptor, timeout_seconds):
+                raise self._taken(timeout_seconds)
+            if self._is_the_file(descriptor):
+                self._descriptor = descriptor
+                return
+            os.close(descriptor)  # somebody replaced the file while we waited for the old one
+
+    def _taken(self, seconds: float) -> BackendUnavailableError:
+        return BackendUnavailableError(
+            f"{self._what} has been held for {seconds:g} s by {holders(self._path)}",
+            next_step="nothing was done; see what that process is doing, then try again",
+        )
+
+    def try_acquire(self) -> bool:
+        """Hold the lock if it is free; tell whether it is held now."""
+        descriptor = self._open()
+        if _try(descriptor) and self._is_the_file(descriptor):
+            self._descriptor = descriptor
+            return True
+        os.close(descriptor)
+        return False
+
+    def release(self) -> None:
+        """Let go."""
+        descriptor, self._descriptor = self._descriptor, None
+        if descriptor is not None:
+            fcntl.flock(descriptor, fcntl.LOCK_UN)  # a child forked meanwhile may hold it open
+            os.close(descriptor)
+
+    def _open(self) -> int:
+        return os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o666)
+
+    def _is_the_file(self, descriptor: int) -> bool:
+        try:
+            there = self._path.lstat()
+        except FileNotFoundError:
+            return False
+        return os.path.samestat(there, os.fstat(descriptor))
+
+    def forget(self) -> None:
+        """In a forked child: close the descriptor that is the parent's lock, without unlocking."""
+        descriptor, self._descriptor = self._descriptor, None
+        if descriptor is not None:
+            os.close(descriptor)
+
+
+def _try(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _wait(descriptor: int, timeout_seconds: float) -> bool:
+    """Queue in the kernel, in a thread of its own: a blocked flock has no timeout."""
+    waiter = _Waiter(os.dup(descriptor))
+    try:
+        held = waiter.held_within(timeout_seconds)
+    except BaseException:
+        waiter.abandon()
+        os.close(descriptor)
+        raise
+    if not held:
+        os.close(descriptor)
+    return held
+
+
+class _Waiter:
+    """Waits for a flock on its own descriptor (of the same open file, so the lock is shared)."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+        self._mutex = threading.Lock()
+        self._held = threading.Event()
+        self._abandoned = False
+        threading.Thread(target=self._queue, name="fluxstore-lock", daemon=True).start()
+
+    def _queue(self) -> None:
+        fcntl.flock(self._descriptor, fcntl.LOCK_EX)
+        with self._mutex:
+            if self._abandoned:
+                fcntl.flock(self._descriptor, fcntl.LOCK_UN)
+            self._held.set()
+        os.close(self._descriptor)
+
+    def held_within(self, timeout_seconds: float) -> bool:
+        return self._held.wait(timeout_seconds) or not self.abandon()
+
+    def abandon(self) -> bool:
+        """Give up waiting; tell whether the lock had not come before."""
+        with self._mutex:
+            self._abandoned = not self._held.is_set()
+            return self._abandoned
+
+
+def holders(path: Path) -> str:
+    """Return words for the processes that hold a lock on the file at *path*."""
+    try:
+        inode = path.stat().st_ino
+        lines = Path("/proc/locks").read_text("ascii").splitlines()
+    except OSError:
+        return "another process"
+    found = {
+        parts[4]
+        for parts in map(str.split, lines)
+        if "FLOCK" in parts and "->" not in parts and parts[5].rpartition(":")[2] == str(inode)
+    }
+    return f"process {', '.join(sorted(found))}" if found else "another process"
+
+
+def _forget_all() -> None:
+    for lock in _locks:
+        lock.forget()
+
+
+os.register_at_fork(after_in_child=_forget_all)

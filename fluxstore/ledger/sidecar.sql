@@ -1,0 +1,200 @@
+-- What SidecarLedger says to its database.
+
+-- set_up_new: once, when a database is made
+PRAGMA auto_vacuum = INCREMENTAL;
+PRAGMA journal_mode = WAL;
+PRAGMA synchronous = FULL;
+
+-- set_up: on every connection; FULL makes every commit durable, cell_size_check notices damage
+PRAGMA synchronous = FULL;
+PRAGMA trusted_schema = OFF;
+PRAGMA cell_size_check = ON;
+
+-- check: whether the database's structure and rules are whole
+PRAGMA quick_check(1)
+
+-- data_version: a number that changes when another connection has committed
+PRAGMA data_version
+
+-- begin_read: the start of a transaction that sees one state
+BEGIN DEFERRED
+
+-- begin_write: the start of a transaction that no other writer runs beside
+BEGIN IMMEDIATE
+
+-- commit: the end of either
+COMMIT
+
+-- rollback: as if it had not been
+ROLLBACK
+
+-- savepoint: the start of one caller's part of a transaction
+SAVEPOINT part
+
+-- keep: the end of a part that stays
+RELEASE part
+
+-- undo: the end of a part that goes
+ROLLBACK TO part
+
+-- shrink: free pages go back to the file system
+PRAGMA incremental_vacuum
+
+-- free_pages: how many pages hold nothing
+PRAGMA freelist_count
+
+-- all_meta: everything that the database says of itself
+SELECT name, value FROM meta
+
+-- set_meta: one thing that it says of itself
+INSERT INTO meta (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value
+
+-- next_generation: one more checkpoint has been made
+UPDATE meta SET value = value + 1 WHERE name = 'generation' RETURNING value
+
+-- touch_meta: a write that changes nothing that counts
+UPDATE meta SET value = value WHERE name = 'format'
+
+-- control: the control record of an entity, else that of all
+SELECT epoch, role, phase, migration, format
+FROM control WHERE entity IN (?1, '*') ORDER BY entity = '*' LIMIT 1
+
+-- control_row: the control record of exactly this name
+SELECT epoch, role, phase, migration, format FROM control WHERE entity = ?
+
+-- set_control: what is to be true of the phase from now on
+INSERT INTO control (entity, epoch, role, phase, migration, format)
+VALUES (?, ?, ?, ?, ?, ?)
+ON CONFLICT (entity) DO UPDATE SET
+    epoch = excluded.epoch, role = excluded.role, phase = excluded.phase,
+    migration = excluded.migration, format = excluded.format
+
+-- versions: the versions of touched keys, given as a JSON array
+SELECT key, epoch, seq, deleted FROM versions
+WHERE entity = ? AND key IN (SELECT value FROM json_each(?))
+
+-- set_version: how new a record is now
+INSERT INTO versions (entity, key, epoch, seq, deleted) VALUES (?, ?, ?, ?, ?)
+ON CONFLICT (entity, key) DO UPDATE SET
+    epoch = excluded.epoch, seq = excluded.seq, deleted = excluded.deleted
+
+-- mark: this key may differ in the follower
+INSERT INTO outbox (entity, key, epoch, seq, deleted) VALUES (?, ?, ?, ?, ?)
+ON CONFLICT (entity, key) DO UPDATE SET
+    epoch = excluded.epoch, seq = excluded.seq, deleted = excluded.deleted
+
+-- marks: some of the outbox
+SELECT key, epoch, seq, deleted FROM outbox WHERE entity = ? ORDER BY key LIMIT ?
+
+-- clear: a mark goes if it still is the one that was read
+DELETE FROM outbox WHERE entity = ? AND key = ? AND epoch = ? AND seq = ?
+
+-- op_keys: which keys of an entity an operation has changed
+SELECT key FROM ops WHERE op_id = ? AND entity = ?
+
+-- remember_op: an operation has changed a key
+INSERT INTO ops (op_id, entity, key, epoch, seq, made) VALUES (?, ?, ?, ?, ?, ?)
+ON CONFLICT (op_id, entity, key) DO NOTHING
+
+-- forget_ops: operations that no caller may repeat any more
+DELETE FROM ops WHERE made < ?
+
+-- cursor: where a migration stands
+SELECT position, fingerprint, counts, format FROM cursors WHERE migration = ? AND entity = ?
+
+-- set_cursor: where a migration stands now
+INSERT INTO cursors (migration, entity, position, fingerprint, counts, format)
+VALUES (?, ?, ?, ?, ?, ?)
+ON CONFLICT (migration, entity) DO UPDATE SET
+    position = excluded.position, fingerprint = excluded.fingerprint,
+    counts = excluded.counts, format = excluded.format
+
+-- drop_cursors: a migration is over
+DELETE FROM cursors WHERE migration = ?
+
+-- set_lease: who holds a lease, for messages
+INSERT INTO leases (name, holder) VALUES (?, ?)
+ON CONFLICT (name) DO UPDATE SET holder = excluded.holder
+
+-- lease: who held it last
+SELECT holder FROM leases WHERE name = ?
+
+-- quarantine: what could not cross
+SELECT problem, raw FROM quarantine WHERE entity = ? ORDER BY number
+
+-- drop_quarantine: nothing is in quarantine
+DELETE FROM quarantine WHERE entity = ?
+
+-- add_quarantine: one that could not cross
+INSERT INTO quarantine (entity, number, problem, raw) VALUES (?, ?, ?, ?)
+
+-- parts: what an entity's file has beside records, in order
+SELECT name, number, value FROM parts
+WHERE entity = ? AND (name, number) > (?, ?) ORDER BY name, number LIMIT 16
+
+-- part: one piece
+SELECT value FROM parts WHERE entity = ? AND name = ? AND number = ?
+
+-- set_part: one piece, as it is now
+INSERT INTO parts (entity, name, number, value) VALUES (?, ?, ?, ?)
+ON CONFLICT (entity, name, number) DO UPDATE SET value = excluded.value
+
+-- drop_parts: the pieces of one name from a number on
+DELETE FROM parts WHERE entity = ? AND name = ? AND number >= ?
+
+-- part_names: which kinds of pieces there are
+SELECT DISTINCT name FROM parts WHERE entity = ?
+
+-- pending_since: changes newer than one that is known, oldest first
+SELECT change, entity, key, born, fresh, parent, root, payload, digest
+FROM pending WHERE change > ? ORDER BY change
+
+-- pending_of: the changes of some keys, given as a JSON array
+SELECT change, entity, key, born, fresh, parent, root, payload, digest
+FROM pending WHERE entity = ? AND key IN (SELECT value FROM json_each(?))
+
+-- pending_new: changes that made records, in the order in which these were born
+SELECT change, entity, key, born, fresh, parent, root, payload, digest
+FROM pending
+WHERE entity = ?1 AND fresh = 1 AND payload IS NOT NULL AND coalesce(born, change) > ?2
+ORDER BY coalesce(born, change) LIMIT ?3
+
+-- pending_inside: changes of one entity inside one outermost document, as they were born
+SELECT change, entity, key, born, fresh, parent, root, payload, digest
+FROM pending WHERE entity = ? AND root = ? ORDER BY coalesce(born, change)
+
+-- pending_count: how many changes of an entity wait
+SELECT count(*), coalesce(max(change), 0) FROM pending WHERE entity = ?
+
+-- last_change: the newest change there ever was
+SELECT coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'pending'), 0)
+
+-- put_pending: a change, in the place of an older one of the same key
+INSERT OR REPLACE INTO pending (entity, key, born, fresh, parent, root, payload, digest)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+
+-- drop_pending: changes that are in the file now
+DELETE FROM pending WHERE entity = ? AND change <= ?
+
+-- checkpoints: the files that changes are in
+SELECT file, generation, identity, digest, change, noticed FROM checkpoints
+
+-- set_checkpoint: a file and the changes that are in it
+INSERT INTO checkpoints (file, generation, identity, digest, change, noticed)
+VALUES (?, ?, ?, ?, ?, ?)
+ON CONFLICT (file) DO UPDATE SET
+    generation = excluded.generation, identity = excluded.identity, digest = excluded.digest,
+    change = excluded.change, noticed = excluded.noticed
+
+-- drop_checkpoint: a file that is no longer ours to know
+DELETE FROM checkpoints WHERE file = ?
+
+-- intents: files that are about to take their places
+SELECT file, temporary, inode, size, digest, change FROM intents
+
+-- set_intent: a file that is about to take its place
+INSERT OR REPLACE INTO intents (file, temporary, inode, size, digest, change)
+VALUES (?, ?, ?, ?, ?, ?)
+
+-- drop_intent: it has, or never will
+DELETE FROM intents WHERE file = ?

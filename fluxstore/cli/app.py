@@ -75,8 +75,9 @@ def command() -> Any:
 
 
 def _register(app: typer.Typer) -> None:
-    from fluxstore.cli import moving, project
+    from fluxstore.cli import beginning, moving, project
 
+    app.command("init")(beginning.init)
     app.command("plugins")(project.plugins)
     app.command("assess")(moving.assess)
     app.command("migrate")(moving.migrate)

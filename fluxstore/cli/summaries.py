@@ -124,7 +124,7 @@ def _outcome(report: MigrationReport, verb: str) -> list[str]:
         extra = count(report.extra, "record")
         return [
             Styled(f"{extra} only in {report.target['backend']}: kept", "yellow"),
-            f"next: look at them; to delete: fluxstore {verb} {way_back} --delete-extra {report.extra}",
+            f"next: look at them, and run it again with --delete-extra {report.extra}",
         ]
     done = "copied, and equal" if verb == "migrate" else "brought back"
     return [

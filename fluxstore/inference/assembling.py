@@ -121,7 +121,7 @@ def _parent_fields(parent: EntityPlan, used: set[str]) -> tuple[list[FieldPlan],
 
 
 def _reasons(draft: Draft, key: Sequence[str]) -> list[str]:
-    reasons = [f"key {', '.join(key)}: {draft.key.reason}"]
+    reasons = [f"key {', '.join(key)} ({draft.key.reason})"]
     if draft.key.warning:
         reasons.append(f"{draft.key.warning}: `assess` will name them")
     if draft.shape.odd:

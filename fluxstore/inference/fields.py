@@ -22,6 +22,11 @@ _UNIQUE = re.compile(r"(.*_)?e_?mail(_address)?\Z|user_?name\Z|login\Z")
 _CHOICE = re.compile(r"[A-Za-z0-9][\w.:-]*( [\w.:-]+)*\Z", re.ASCII)
 
 
+def is_personal(name: str) -> bool:
+    """Tell whether values under *name* are to be masked in messages."""
+    return bool(_PERSONAL.search(naming.snake(name)))
+
+
 def annotation_of(values: Values) -> tuple[str, str]:
     """Return the annotation for what was seen, and a remark where somebody should look at it."""
     kinds = values.kinds
@@ -92,7 +97,7 @@ def plan_field(json_name: str, name: str, values: Values, *, count: int, in_key:
         name=name,
         source_name=json_name,
         annotation=annotation,
-        pii=bool(_PERSONAL.search(plain)),
+        pii=is_personal(json_name),
         bigint=annotation == "int" and values.largest > MAX_INT,
         unique=annotation == "str"
         and bool(_UNIQUE.match(plain))

@@ -14,8 +14,18 @@ from fluxstore.inference.observing import Shape
 from fluxstore.inference.plan import Plan
 from fluxstore.inference.reading import Array, UnreadableFile, pieces
 
-TELL_EVERY = 1000
-Told: TypeAlias = Callable[[str, int], None]
+
+@attrs.frozen
+class Reading:
+    """How far the reading of a folder is."""
+
+    file: str
+    records: int
+    """Of all files so far."""
+    fraction: float
+
+
+Tell: TypeAlias = Callable[[Reading], None]
 
 
 @attrs.define
@@ -31,11 +41,11 @@ class Seen:
     with_bom: bool = False
 
 
-def tell_nobody(_file: str, _records: int) -> None:
+def tell_nobody(_: Reading) -> None:
     """Say nothing about how far the reading is."""
 
 
-def infer_folder(folder: Path, *, tell: Told = tell_nobody) -> Plan:
+def infer_folder(folder: Path, *, tell: Tell = tell_nobody) -> Plan:
     """Return what the JSON files of *folder* hold; every file is read once, record by record.
 
     Files that are no JSON are ``refused`` in the plan, and the rest goes on.
@@ -44,9 +54,10 @@ def infer_folder(folder: Path, *, tell: Told = tell_nobody) -> Plan:
     skipped: list[tuple[str, str]] = []
     refused: list[tuple[str, str]] = []
     warnings: list[str] = []
+    counter = _Counter(tell, sum(path.stat().st_size for path in json_files(folder)))
     for path in json_files(folder):
         try:
-            seen = see_file(path, tell)
+            seen = see_file(path, counter)
         except (UnreadableFile, OSError) as error:
             words = error.strerror if isinstance(error, OSError) else str(error)
             refused.append((path.name, words or str(error)))
@@ -69,24 +80,43 @@ def json_files(folder: Path) -> Iterator[Path]:
             yield path
 
 
-def see_file(path: Path, tell: Told) -> Seen:
+@attrs.define
+class _Counter:
+    """Adds up files and records, and tells how much of all bytes has been read."""
+
+    tell: Tell
+    total: int
+    records: int = 0
+    before: int = 0
+    file: str = ""
+
+    def begin(self, path: Path) -> None:
+        self.file = path.name
+
+    def passed(self, position: int) -> None:
+        fraction = (self.before + position) / max(self.total, 1)
+        self.tell(Reading(self.file, self.records, min(fraction, 1.0)))
+
+    def end(self, path: Path) -> None:
+        self.before += path.stat().st_size
+
+
+def see_file(path: Path, counter: _Counter) -> Seen:
     """Return what a file holds; ``UnreadableFile`` or ``OSError`` where it cannot be read."""
     with path.open("rb") as stream:
         seen = Seen(path.name, with_bom=stream.read(3) == b"\xef\xbb\xbf")
-    records = 0
-    for piece in pieces(path):
+    counter.begin(path)
+    for piece in pieces(path, counter.passed):
         if isinstance(piece, Array):
             seen.arrays.setdefault(piece.place, Shape())
         elif piece.item:
             seen.arrays[piece.place].see(piece.value)
-            records += 1
-            if records % TELL_EVERY == 0:
-                tell(path.name, records)
+            counter.records += 1
         elif isinstance(piece.value, dict):
             seen.objects.see(piece.value)
         else:
             seen.beside += 1
-    tell(path.name, records)
+    counter.end(path)
     return seen
 
 

@@ -33,7 +33,7 @@ def choose(shape: Shape, entity: str, *, nested: bool = False) -> KeyChoice | No
             return _named_like_a_key(name, shape)
     for name, values in shape.fields.items():
         if _complete(values, shape) and values.is_unique():
-            return KeyChoice((name,), f"{name} is in every record and never twice")
+            return KeyChoice((name,), "in every record, never twice")
     return _pair(shape)
 
 
@@ -69,19 +69,19 @@ def _named_like_a_key(name: str, shape: Shape) -> KeyChoice:
         parts.append(f"{lacking:,} records have no {name}")
     if twice and values.checked:
         parts.append(f"{twice:,} records have the {name} of another")
-    reason = f"{name} is named like a key" + ("" if parts else " and never twice")
+    reason = "named like a key" + ("" if parts else ", never twice")
     return KeyChoice((name,), reason, warning=" and ".join(parts))
 
 
 def _nested(shape: Shape, own: list[str]) -> KeyChoice | None:
     for name in own:
         if _complete(shape.fields[name], shape) and shape.fields[name].is_unique():
-            return KeyChoice((name,), f"{name} is in every record and never twice")
+            return KeyChoice((name,), "in every record, never twice")
     positions = [name for name in shape.fields if naming.snake(name) in POSITIONS]
     for name in (*own, *positions, *shape.fields):
         values = shape.fields[name]
         if values.hashes is not None and _complete(values, shape) and values.unique_in_parent:
-            return KeyChoice((name,), f"{name} is never twice within one parent", in_parent=True)
+            return KeyChoice((name,), "never twice within one parent", in_parent=True)
     return None
 
 
@@ -89,5 +89,5 @@ def _pair(shape: Shape) -> KeyChoice | None:
     for (one, other), hashes in shape.pairs.items():
         complete = all(_complete(shape.fields[name], shape) for name in (one, other))
         if complete and len(hashes) == shape.count == len(set(hashes)):
-            return KeyChoice((one, other), f"{one} with {other} is never twice")
+            return KeyChoice((one, other), "never twice together")
     return None

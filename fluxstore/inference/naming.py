@@ -44,10 +44,10 @@ def camel(name: str) -> str:
     return first + "".join(part[:1].upper() + part[1:] for part in rest)
 
 
-def field_name(name: str) -> str:
+def field_name(name: str, taken: frozenset[str] = TAKEN) -> str:
     """Return the field for a JSON name, one that hides no type; empty where none can be."""
     made = snake(name)
-    if made in TAKEN | ALSO_TAKEN or keyword.iskeyword(made):
+    if made in taken | ALSO_TAKEN or keyword.iskeyword(made):
         return f"{made}_"
     return made
 

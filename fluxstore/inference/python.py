@@ -9,6 +9,12 @@ from fluxstore.inference.plan import EntityPlan, FieldPlan, Plan
 
 WIDTH = 88
 INDENT = "    "
+_STANDARD = {
+    "datetime": {"date", "datetime", "time", "timedelta"},
+    "decimal": {"Decimal"},
+    "typing": {"Any"},
+    "uuid": {"UUID"},
+}
 _HEAD = '''"""The entities of this project, as `fluxstore init` read them{source}.
 
 This file is yours: rename, narrow types, add rules. What a record has beside these fields is
@@ -28,10 +34,11 @@ def module_text(plan: Plan, *, source: str = "") -> str:
 def _imports(plan: Plan) -> list[str]:
     fields = [field for entity in plan.entities for field in entity.fields]
     words = {word for field in fields for word in _words(field.annotation)}
-    times = sorted(words & {"date", "datetime"})
-    standard = [f"from datetime import {', '.join(times)}"] if times else []
-    standard += ["from typing import Any"] if "Any" in words else []
-    standard += ["from uuid import UUID"] if "UUID" in words else []
+    standard = [
+        f"from {module} import {', '.join(sorted(words & names))}"
+        for module, names in _STANDARD.items()
+        if words & names
+    ]
     ours = ["entity", "field"] if any(_needs_field(field) for field in fields) else ["entity"]
     return [*standard, *([""] if standard else []), f"from fluxstore import {', '.join(ours)}"]
 

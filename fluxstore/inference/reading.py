@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from json import JSONDecodeError
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO, TypeAlias
 
 import attrs
 
@@ -15,6 +15,7 @@ MOST_CHARACTERS = 64 << 20
 """The most that one piece (a record, or one value beside the records) may have."""
 MAX_DIGITS = 4300
 NEAR_THE_END = 1024
+Passed: TypeAlias = Callable[[int], None]
 _SPACE = " \t\n\r"
 
 
@@ -43,11 +44,18 @@ class Array:
     place: tuple[str, ...]
 
 
-def pieces(path: Path) -> Iterator[Piece | Array]:
-    """Yield the pieces of a file; ``UnreadableFile`` where it is no JSON, or ``OSError``."""
+def passed_nothing(_bytes: int) -> None:
+    """Take note of nothing."""
+
+
+def pieces(path: Path, passed: Passed = passed_nothing) -> Iterator[Piece | Array]:
+    """Yield the pieces of a file; ``UnreadableFile`` where it is no JSON, or ``OSError``.
+
+    *passed* is told now and then how many bytes of the file have been read.
+    """
     with path.open(encoding="utf-8-sig", newline="") as stream:
         try:
-            yield from _Reader(stream).file()
+            yield from _Reader(stream, passed).file()
         except UnicodeDecodeError:
             raise UnreadableFile("it is not UTF-8") from None
         except RecursionError:
@@ -63,8 +71,9 @@ _decoder = json.JSONDecoder(parse_int=_integer)
 
 
 class _Reader:
-    def __init__(self, stream: Any) -> None:
+    def __init__(self, stream: TextIO, passed: Passed) -> None:
         self._stream = stream
+        self._passed = passed
         self._text = ""
         self._at = 0
         self._lines = 0
@@ -154,6 +163,7 @@ class _Reader:
         block = self._stream.read(max(BLOCK_CHARACTERS, len(rest)))
         self._text, self._at = rest + block, 0
         self._ended = not block
+        self._passed(self._stream.buffer.tell())
         return bool(block)
 
     def _unreadable(self, problem: str, position: int | None = None) -> UnreadableFile:

@@ -56,7 +56,7 @@ def refer(
         return field, ""
     stem = _SUFFIX.sub("", field.name)
     if {f"{stem}_type", f"{stem}_kind"} & {one.name for one in plan.fields}:
-        return field, f"{field.name}: names records of several entities, so it is no reference"
+        return field, f"{field.name} names records of several entities, so it is no reference"
     likely = [keys for keys in known if _named_after(stem, keys.entity)]
     if stem in UPWARDS:
         likely += [keys for keys in known if keys.entity == plan.name]
@@ -65,7 +65,7 @@ def refer(
         found = next((keys for keys in known if keys.hold(values)), None)
     if found is not None and (found.entity != plan.name or field.name != found.field.name):
         made = attrs.evolve(field, references=found.entity, annotation=found.field.annotation)
-        return made, f"{field.name}: every value is a key of {found.entity}"
+        return made, f"{field.name} names {found.entity}"
     return field, _nearly(field, values, likely)
 
 
@@ -84,7 +84,7 @@ def _nearly(field: FieldPlan, values: Values, likely: list[Keys]) -> str:
         lost = sum(one not in keys.all for one in values.hashes or ())
         if 0 < lost < len(values.hashes or ()):
             return (
-                f"{field.name}: no reference to {keys.entity}, because {lost:,} of "
+                f"{field.name} is no reference to {keys.entity}: {lost:,} of "
                 f"{len(values.hashes or ()):,} values are no key there"
             )
     return ""

@@ -167,20 +167,23 @@ def spread(
         for name, table in new.items():
             _copy(table, flags[name].bad)
         found = {name: _referring(book, new, flags[name], scratch) for name, book in books.items()}
-        new = {name: _less(scratch, table, flags[name].bad) for name, table in found.items()}
+        done, new = new, {n: _less(scratch, table, flags[n].bad) for n, table in found.items()}
+        for table in (*done.values(), *found.values()):
+            table.close()
 
 
 def _referring(book: Evidence, new: Mapping[str, Table], flags: Flags, scratch: Scratch) -> Table:
     found = scratch.table(DIGEST_BYTES)
     for at, field in enumerate(book.entity.references):
-        gone = new.get(str(field.rules.references))
+        name = str(field.rules.references)
+        gone = new.get(name)
         if gone is None or not len(gone):
             continue
         for pairs, parents in aligned(book.references[at], gone, driver=gone):
             held = set(parents)
             for pair in pairs:
                 parent, own = pair[:DIGEST_BYTES], pair[DIGEST_BYTES:]
-                if parent in held and parent != own:
+                if parent in held and (parent != own or name != book.entity.name):
                     flags.add(own, Why.HELD_BACK, at)
                     found.add(own)
     return found

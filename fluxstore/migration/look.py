@@ -17,7 +17,7 @@ from fluxstore.migration import identity, scanning
 from fluxstore.migration.joins import Evidence
 from fluxstore.migration.plan import Plan, file_problem
 from fluxstore.migration.progress import Meter, Stopped, check
-from fluxstore.migration.scratch import Scratch
+from fluxstore.migration.scratch import Index, Scratch
 from fluxstore.migration.spool import Problems, at_source, document_bytes
 from fluxstore.migration.suspects import Suspects
 from fluxstore.records import Problem, Reason, Record, Rejected
@@ -44,6 +44,7 @@ class Look:
         self.seconds = 0.0
         self._plan, self._scratch, self._stopped, self._note = plan, scratch, stopped, note
         self._codec = Codec.of(entity)
+        self._digest = identity.key_digest(entity)
         self._weigh_all = any(map(_may_swell, (field.type for field in entity.fields)))
         self._begin()
 
@@ -86,8 +87,7 @@ class Look:
         for problem in heavy.values():
             self._set_aside(problem)
         fitting = [r for r in records if id(r) not in heavy] if heavy else records
-        if fitting:
-            self._foresee(fitting)
+        self._foresee(fitting)
 
     def _reject(self, rejected: Rejected) -> None:
         self.rejected += 1
@@ -98,26 +98,46 @@ class Look:
             self.evidence.rejected.add(identity.text_digest(key))
         self._note(self.problems, rejected)
 
+    def may_collide(self) -> bool:
+        """Tell whether the target has any record whose unique values could be in the way."""
+        return bool(self.entity.unique) and bool(self.target.scan(None, 1).records)
+
+    def review(self, bad: Index) -> None:
+        """Ask the target again about records that share a page with what stays behind.
+
+        It foresaw them as if the others moved: a value that such a record holds there stays held.
+        """
+        for page in self.pages():
+            rest = [record for record in page.records if self._digest(record.key) not in bad]
+            if len(rest) < len(page.records):
+                for record, rejected in self._refused(rest):
+                    if rejected.problem.reason is Reason.UNIQUE:
+                        self.suspects.add(record, rejected)
+
     def _foresee(self, records: Sequence[Record]) -> None:
-        refused = self.target.foresee(records)
-        if not refused:
-            return
-        by_key = {self._codec.key_text(record.key): record for record in records}
+        for record, rejected in self._refused(records):
+            if rejected.problem.reason is Reason.UNIQUE:
+                self.suspects.add(record, rejected)
+            else:
+                self._set_aside(rejected)
+
+    def _refused(self, records: Sequence[Record]) -> Iterator[tuple[Record, Rejected]]:
+        """Yield what the target would refuse, as problems of the source."""
+        refused = self.target.foresee(records) if records else ()
+        by_key = {self._codec.key_text(r.key): r for r in records} if refused else {}
         for rejected in refused:
             record = by_key[rejected.problem.key]
-            local = at_source(rejected, record, self._codec, self.place)
-            if rejected.problem.reason is Reason.UNIQUE:
-                self.suspects.add(record, local)
-            else:
-                self._set_aside(local)
+            yield record, at_source(rejected, record, self._codec, self.place)
 
     def _set_aside(self, rejected: Rejected) -> None:
         self.evidence.aside.add(identity.text_digest(rejected.problem.key))
         self._note(self.problems, rejected)
 
-    def convict(self, stays: Callable[[bytes], bool]) -> list[bytes]:
+    def convict(
+        self, stays: Callable[[bytes], bool], known: Callable[[bytes], bool]
+    ) -> list[bytes]:
         """List the suspects that collide with what *stays* in the target; return their digests."""
-        convicted = self.suspects.convicted(stays) if len(self.suspects) else []
+        convicted = self.suspects.convicted(stays, known) if len(self.suspects) else []
         for rejected in convicted:
             self._set_aside(rejected)
         return [identity.text_digest(rejected.problem.key) for rejected in convicted]

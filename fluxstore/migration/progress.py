@@ -162,13 +162,15 @@ class Throttle:
         self._stopped = stopped
         self._begun = time.monotonic()
         self._records = 0
+        self._lock = threading.Lock()
 
     def passed(self, records: int) -> None:
         """Wait until *records* more were due; a stop ends the wait."""
         if not self._rate:
             return
-        self._records += records
-        due = self._begun + self._records / self._rate
+        with self._lock:
+            self._records += records
+            due = self._begun + self._records / self._rate
         waiting = threading.Event()
         while (left := due - time.monotonic()) > 0 and not self._stopped():
             waiting.wait(min(left, _SLICE_SECONDS))

@@ -14,8 +14,9 @@ import shutil
 import tempfile
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, cast
 
 from fluxstore.errors import PlanError
 
@@ -24,14 +25,24 @@ BUCKETS = 256
 _BLOCK_BYTES = 4096
 _LOADED_BYTES = 8 * 1024 * 1024
 _FILTER_BITS = 1 << 20
+_SPOOLED_BYTES = 256 * 1024
 
 
 class Scratch:
-    """A folder for nameless files: the system's own unless *folder* is given."""
+    """Where nameless files are made, and a context that closes them all."""
 
     def __init__(self, folder: Path | None = None) -> None:
-        """Use *folder*, which must be there."""
+        """Use *folder*, which must be there, or the system's own."""
         self.folder = folder or Path(tempfile.gettempdir())
+        self._open = ExitStack()
+
+    def __enter__(self) -> Scratch:
+        """Return the scratch itself."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close every file; what was written is gone."""
+        self._open.close()
 
     def require(self, wanted_bytes: int) -> None:
         """Raise ``PlanError`` where the folder's disk has no room for *wanted_bytes*."""
@@ -42,9 +53,14 @@ class Scratch:
                 next_step="make room, or set TMPDIR to a folder on a larger disk",
             )
 
-    def file(self, buffer_bytes: int = 0) -> IO[bytes]:
+    def file(self) -> IO[bytes]:
         """Return a new nameless file."""
-        return tempfile.TemporaryFile(dir=self.folder, buffering=buffer_bytes)
+        return self._open.enter_context(tempfile.TemporaryFile(dir=self.folder, buffering=0))
+
+    def spool(self) -> IO[bytes]:
+        """Return a new file that memory keeps while it is small."""
+        made = tempfile.SpooledTemporaryFile(_SPOOLED_BYTES, dir=str(self.folder))  # noqa: SIM115
+        return cast("IO[bytes]", self._open.enter_context(made))
 
     def table(self, width_bytes: int) -> Table:
         """Return an empty table of entries of *width_bytes*."""
@@ -153,18 +169,24 @@ def aligned(*tables: Table, driver: Table | None = None) -> Iterator[tuple[list[
 
 
 class Index:
-    """The entries of a table, sorted and found by digest; the file is mapped, not read."""
+    """The entries of a table, sorted and found by digest; a large one is mapped from its file."""
 
     def __init__(self, table: Table) -> None:
         """Copy *table*."""
         self._width = table.width_bytes
         self._count = len(table)
-        self._filter = bytearray(_FILTER_BITS >> 3) if self._count else bytearray()
-        self._file = table.scratch.file()
-        for entries in table.sorted():
-            _write(self._file, b"".join(entries))
-            self._note(entries)
-        self._map = mmap.mmap(self._file.fileno(), 0, access=mmap.ACCESS_READ) if len(self) else b""
+        self._filter = bytearray(_FILTER_BITS >> 3 if self._count else 0)
+        self._map: bytes | mmap.mmap = self._sorted(table) if self._count else b""
+
+    def _sorted(self, table: Table) -> bytes | mmap.mmap:
+        with table.scratch.spool() as file:
+            for entries in table.sorted():
+                file.write(b"".join(entries))
+                self._note(entries)
+            file.seek(0)
+            if self._count * self._width <= _SPOOLED_BYTES:
+                return file.read()
+            return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
 
     def _note(self, entries: list[bytes]) -> None:
         for entry in entries:
@@ -201,7 +223,7 @@ class Lines:
 
     def __init__(self, scratch: Scratch) -> None:
         """Begin empty."""
-        self._file = scratch.file(buffer_bytes=_BLOCK_BYTES)
+        self._file = scratch.spool()
         self._count = 0
 
     def __len__(self) -> int:
@@ -219,6 +241,10 @@ class Lines:
         for line in self._file:
             yield json.loads(line)
         self._file.seek(0, os.SEEK_END)
+
+    def close(self) -> None:
+        """Let go of everything."""
+        self._file.close()
 
 
 def _write(file: IO[bytes], data: bytes | bytearray) -> None:

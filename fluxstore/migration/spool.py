@@ -77,6 +77,10 @@ class Records:
             rejected = Rejected(problem_from_json(problem), base64.b64decode(raw))
             yield self._from_json(record), rejected
 
+    def close(self) -> None:
+        """Let go of everything."""
+        self._lines.close()
+
 
 def converters(
     entity: Entity,

@@ -114,6 +114,21 @@ class Survey:
 
     def _settle(self, books: dict[str, Evidence], flags: dict[str, Flags]) -> None:
         """List the suspects that collide after all, and what refers to them, until none is new."""
+        reviewed = dict.fromkeys(flags, 0)
+        self._convict(books, flags)
+        while self._review(flags, reviewed):
+            self._convict(books, flags)
+
+    def _review(self, flags: dict[str, Flags], reviewed: dict[str, int]) -> bool:
+        """Look again where more stays behind than at the last look; tell whether there was any."""
+        grown = [name for name, flag in flags.items() if len(flag.bad) > reviewed[name]]
+        for name in grown:
+            reviewed[name] = len(flags[name].bad)
+            if self._looks[name].may_collide():
+                self._looks[name].review(Index(flags[name].bad))
+        return bool(grown)
+
+    def _convict(self, books: dict[str, Evidence], flags: dict[str, Flags]) -> None:
         suspected = [name for name, look in self._looks.items() if len(look.suspects)]
         keys = {name: Index(books[name].keys) for name in suspected}
         while suspected:
@@ -128,7 +143,7 @@ class Survey:
             return holder in bad or (holder not in keys and not self._deleting)
 
         new = self._scratch.table(DIGEST_BYTES)
-        new.update(self._looks[name].convict(stays))
+        new.update(self._looks[name].convict(stays, bad.__contains__))
         return new
 
     def _surveyed(self, look: Look, flags: Flags, outside: dict[str, Table]) -> Surveyed:

@@ -28,6 +28,7 @@ class Suspects:
         self._entity, self._target, self._scratch = entity, target, scratch
         self._digest = identity.key_digest(entity)
         self._lines = scratch.lines()
+        self._convicted: set[bytes] = set()
 
     def __len__(self) -> int:
         """Count the suspects."""
@@ -36,8 +37,9 @@ class Suspects:
     def add(self, record: Record, rejected: Rejected) -> None:
         """Add a record that the target would refuse as it is now."""
         raw = base64.b64encode(rejected.raw).decode("ascii")
-        holders = [self._digest(key).hex() for key in self._holders(record)]
-        self._lines.add([holders, problem_to_json(rejected.problem), raw])
+        own, holders = self._digest(record.key), map(self._digest, self._holders(record))
+        digests = [digest.hex() for digest in (own, *holders)]
+        self._lines.add([digests, problem_to_json(rejected.problem), raw])
 
     def _holders(self, record: Record) -> set[Key]:
         """Return the keys under which the target has the record's unique values."""
@@ -55,14 +57,25 @@ class Suspects:
         except UsageError:  # a kind of value that cannot be asked for: the target's word stands
             return set()
 
-    def convicted(self, stays: Callable[[bytes], bool]) -> list[Rejected]:
-        """Take out and return those that collide with a record that *stays* as it is."""
+    def convicted(
+        self, stays: Callable[[bytes], bool], known: Callable[[bytes], bool]
+    ) -> list[Rejected]:
+        """Take out and return those that collide with a record that *stays* as it is.
+
+        Where the target has no such record the collision is within the source: *known* already,
+        or seen by the target alone (an index that does not tell upper from lower case).
+        """
         rest, found = self._scratch.lines(), []
         for line in self._lines:
-            holders, problem, raw = line
-            if not holders or any(stays(bytes.fromhex(holder)) for holder in holders):
+            digests, problem, raw = line
+            own, *holders = map(bytes.fromhex, digests)
+            if own in self._convicted:
+                continue
+            if any(map(stays, holders)) if holders else not known(own):
+                self._convicted.add(own)
                 found.append(Rejected(problem_from_json(problem), base64.b64decode(raw)))
-            else:
+            elif holders:
                 rest.add(line)
+        self._lines.close()
         self._lines = rest
         return found

@@ -1,0 +1,131 @@
+"""PostgreSQL as a backend: opening it, transactions, making tables, what ``doctor`` is told."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import ClassVar
+
+from fluxstore.adapter import Capability, Finding, Ledger, Opening, Use
+from fluxstore.entity import Entity
+from fluxstore_postgres.collection import PostgresCollection
+from fluxstore_postgres.connections import Connections
+from fluxstore_postgres.database import Database
+from fluxstore_postgres.dsn import target_of
+from fluxstore_postgres.embedded import EmbeddedServer
+from fluxstore_postgres.embedded import Use as EmbeddedUse
+from fluxstore_postgres.examining import examine
+from fluxstore_postgres.ledger import PostgresLedger
+from fluxstore_postgres.schema import Schema
+from fluxstore_postgres.settings import EntitySettings, Settings
+
+EMBEDDED_FOLDER = Path(".fluxstore") / "postgres"
+
+
+class PostgresAdapter:
+    """One PostgreSQL database as a backend."""
+
+    name: ClassVar[str] = "postgres"
+    Settings: ClassVar[type] = Settings
+    EntitySettings: ClassVar[type] = EntitySettings
+
+    def __init__(self, opening: Opening) -> None:
+        """Open the backend: start the embedded server if that is meant, and connect."""
+        self.backend = opening.backend
+        self.capabilities = frozenset(
+            {
+                Capability.DURABLE,
+                Capability.TRANSACTIONS,
+                Capability.ATOMIC_LEDGER,
+                Capability.KEY_ORDER,
+                Capability.SCHEMA,
+                Capability.BACKUP,
+            }
+        )
+        self._opening = opening
+        self._server: tuple[EmbeddedServer, EmbeddedUse] | None = None
+        try:
+            self._connect(opening.settings)
+        except BaseException:
+            self._release_server()
+            raise
+
+    def _connect(self, settings: Settings) -> None:
+        conninfo = self._start_embedded() if settings.is_embedded else None
+        self.target = target_of(settings, self.backend, conninfo=conninfo)
+        self.connections = Connections(
+            self.target,
+            settings,
+            backend=self.backend,
+            read_only=self._opening.use is Use.SOURCE,
+        )
+        self.database = Database(self._opening, self.connections)
+        self.ledger: Ledger = PostgresLedger(self.database)
+        self.schema = Schema(self.database)
+        self._collections = {
+            one.name: PostgresCollection(one, self.database)
+            for one in self._opening.entities.values()
+        }
+
+    def collection(self, entity: Entity) -> PostgresCollection:
+        """Return the collection of *entity*, the same one each time."""
+        return self._collections[entity.name]
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """Make this thread's commits one transaction; an error in the context undoes it."""
+        self.database.refuse_if_source()
+        with self.connections.unit():
+            yield
+
+    def prepare(self, entities: Sequence[Entity]) -> None:
+        """Make the tables and the ledger; indexes and references come in ``complete``."""
+        self.database.make_ledger()
+        self.database.make(entities, whole=False)
+
+    def complete(self, entities: Sequence[Entity]) -> None:
+        """Make indexes and references of our own tables, and check them."""
+        self.database.complete(entities)
+
+    def examine(self) -> Sequence[Finding]:
+        """Return settings that lose data, rights that are missing, tables that do not fit."""
+        return examine(self.database, self.target)
+
+    def describe(self) -> str:
+        """Return database and host, without secrets."""
+        if self._server is not None:
+            return f"embedded PostgreSQL in {self._server[0].home}"
+        return self.target.words
+
+    def close(self) -> None:
+        """Close all connections; the last user of an embedded server stops it."""
+        self.connections.close()
+        self._release_server()
+
+    # schema and backup
+
+    def ddl(self) -> str:
+        """Return the statements that make the tables of all entities."""
+        return self.schema.ddl()
+
+    def differences(self) -> Sequence[Finding]:
+        """Return how what is there differs from what the entities need."""
+        return self.schema.differences()
+
+    def apply_steps(self, folder: Path, *, dry_run: bool = False) -> Sequence[str]:
+        """Apply the numbered SQL files of *folder* that have not run yet; return their names."""
+        return self.schema.apply_steps(folder, dry_run=dry_run)
+
+    # the embedded server
+
+    def _start_embedded(self) -> str:
+        server = EmbeddedServer(self._opening.folder / EMBEDDED_FOLDER)
+        conninfo, use = server.use()
+        self._server = server, use
+        return conninfo
+
+    def _release_server(self) -> None:
+        if self._server is not None:
+            (server, use), self._server = self._server, None
+            server.release(use)

@@ -1,0 +1,231 @@
+"""Pooled connections: every call is watched, timed and its failure translated."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+import attrs
+import psycopg
+from psycopg.rows import TupleRow
+from psycopg_pool import ConnectionPool, PoolTimeout
+
+from fluxstore_postgres.dsn import Target
+from fluxstore_postgres.failures import SilentServer, Where, is_lost, outcome, translated
+from fluxstore_postgres.settings import Settings
+from fluxstore_postgres.statements import Statement, statement
+from fluxstore_postgres.unit import Params, Unit, rows_of
+from fluxstore_postgres.watchdog import Call, Watchdog
+
+logger = logging.getLogger("fluxstore_postgres")
+T = TypeVar("T")
+IDLE_SECONDS_BEFORE_CHECK = 5.0
+HEAD_START_SECONDS = 1.0
+"""How much longer than the server's own timeout the watchdog waits."""
+DRIVER_ERRORS = (psycopg.Error, PoolTimeout, OSError)
+
+
+class Link(psycopg.Connection[TupleRow]):
+    """A connection that is watched, and remembers when it was last used."""
+
+    call: Call
+    last_used: float = 0.0
+
+
+@attrs.define
+class Health:
+    """Why the pool's last attempt to connect failed, if it did."""
+
+    failure: psycopg.Error | None = None
+
+
+class Connections:
+    """Every connection of one backend."""
+
+    def __init__(self, target: Target, settings: Settings, *, backend: str, read_only: bool):
+        """Connect once, to fail here and with the reason, and keep a pool from then on."""
+        self.backend = backend
+        self.timeout_seconds = settings.statement_timeout.total_seconds()
+        self._settings = settings
+        self._conninfo = target.conninfo
+        self._read_only = read_only
+        self._slow_seconds = settings.slow_query.total_seconds()
+        self._thread = threading.local()
+        self._health = Health()
+        self._setup = statement("session", "set_up")
+        self._watchdog = Watchdog(self.timeout_seconds)
+        try:
+            with self.apart():
+                self._pool = self._make_pool()
+        except BaseException:
+            self._watchdog.close()
+            raise
+
+    @property
+    def is_in_unit(self) -> bool:
+        """Tell whether this thread has a transaction open."""
+        return getattr(self._thread, "unit", None) is not None
+
+    def run(
+        self,
+        asked: Statement,
+        params: Params = None,
+        *,
+        where: Where | None = None,
+        writes: bool = False,
+    ) -> list[TupleRow]:
+        """Run one statement, by itself or in this thread's transaction, and return its rows.
+
+        A read whose pooled connection had died is asked once more. A write whose connection died
+        raises OutcomeUnknown, unless the server said that it did not happen.
+        """
+        where = where or Where(self.backend)
+        unit: Unit | None = getattr(self._thread, "unit", None)
+        if unit is not None:
+            return unit.run(asked, params, where=where)
+        try:
+            return self._run_alone(asked, params, where)
+        except psycopg.Error as error:
+            if writes or not is_lost(error):
+                raise outcome(error, where, is_open=writes) from error
+        self._pool.check()
+        try:
+            return self._run_alone(asked, params, where)
+        except psycopg.Error as error:
+            raise translated(error, where) from error
+
+    @contextmanager
+    def unit(self, where: Where | None = None, *, is_long: bool = False) -> Iterator[Unit]:
+        """Yield this thread's transaction: a new one, or a savepoint in the one that is open.
+
+        A *long* one, of bulk work, has no timeout.
+        """
+        where = where or Where(self.backend)
+        outer: Unit | None = getattr(self._thread, "unit", None)
+        if outer is not None:
+            with outer.savepoint(where):
+                yield outer
+            return
+        with self._taken(where) as link:
+            unit = Unit(self, link, where, is_long=is_long)
+            self._thread.unit = unit
+            try:
+                with unit.transaction():
+                    yield unit
+            finally:
+                self._thread.unit = None
+
+    @contextmanager
+    def apart(self, where: Where | None = None) -> Iterator[Link]:
+        """Yield a connection outside the pool, for what a session holds: leases, cursors."""
+        where = where or Where(self.backend)
+        link = None
+        try:
+            link = Link.connect(self._conninfo, autocommit=True)
+            self._configure(link)
+            yield link
+        except DRIVER_ERRORS as error:
+            raise translated(error, where) from error
+        finally:
+            if link is not None:
+                link.close()
+
+    def call(self, link: Link, name: str, work: Callable[[], T], *, is_long: bool = False) -> T:
+        """Return what *work* returns: watched, timed, and named in the log where it is slow."""
+        began = time.monotonic()
+        if not is_long:
+            link.call.begin(self.timeout_seconds + HEAD_START_SECONDS)
+        try:
+            return work()
+        except psycopg.OperationalError as error:
+            if link.call.expired:
+                raise SilentServer(f"no answer within {self.timeout_seconds:g} s") from error
+            raise
+        finally:
+            link.call.end()
+            link.last_used = time.monotonic()
+            self._tell_if_slow(name, link.last_used - began)
+
+    def close(self) -> None:
+        """Close every connection."""
+        self._pool.close()
+        self._watchdog.close()
+
+    def _tell_if_slow(self, name: str, seconds: float) -> None:
+        if seconds >= self._slow_seconds:
+            logger.warning("%s: slow query: %s took %.3f s", self.backend, name, seconds)
+
+    def _run_alone(self, asked: Statement, params: Params, where: Where) -> list[TupleRow]:
+        with self._taken(where) as link:
+            return self.call(link, asked.name, lambda: rows_of(link, asked, params))
+
+    @contextmanager
+    def _taken(self, where: Where) -> Iterator[Link]:
+        try:
+            link = self._take()
+        except DRIVER_ERRORS as error:
+            raise translated(error, where) from error
+        try:
+            yield link
+        finally:
+            self._pool.putconn(link)
+
+    def _take(self) -> Link:
+        """Return a pooled connection; where no server is, fail after one attempt to connect."""
+        patience = self._settings.pool.timeout.total_seconds()
+        first = min(patience, self._settings.connect_timeout.total_seconds())
+        try:
+            return self._pool.getconn(timeout=first)
+        except PoolTimeout:
+            if self._health.failure is not None:
+                raise self._health.failure from None
+            if patience <= first:
+                raise
+            return self._pool.getconn(timeout=patience - first)
+
+    def _make_pool(self) -> ConnectionPool[Link]:
+        own = self._settings.pool
+        return ConnectionPool(
+            self._conninfo,
+            connection_class=_reporting_to(self._health),
+            kwargs={"autocommit": True},
+            min_size=own.min,
+            max_size=own.max,
+            timeout=own.timeout.total_seconds(),
+            max_idle=own.idle.total_seconds(),
+            configure=self._configure,
+            check=_check,
+            name=f"fluxstore-{self.backend}",
+            open=True,
+        )
+
+    def _configure(self, link: Link) -> None:
+        link.call = self._watchdog.watch(link)
+        milliseconds = str(max(1, round(self.timeout_seconds * 1000)))
+        params = {"timeout": milliseconds, "read_only": "on" if self._read_only else "off"}
+        self.call(link, "set_up", lambda: link.execute(self._setup.text, params))
+
+
+def _reporting_to(health: Health) -> type[Link]:
+    class Reporting(Link):
+        @classmethod
+        def connect(cls, *args: Any, **kwargs: Any) -> Any:
+            try:
+                made = super().connect(*args, **kwargs)
+            except psycopg.Error as error:
+                health.failure = error
+                raise
+            health.failure = None
+            return made
+
+    return Reporting
+
+
+def _check(link: Link) -> None:
+    """Ask a connection that has been idle for a while whether it lives."""
+    if time.monotonic() - link.last_used > IDLE_SECONDS_BEFORE_CHECK:
+        ConnectionPool.check_connection(link)

@@ -1,0 +1,186 @@
+"""The ledger in PostgreSQL: control, versions, marks, and what migrations keep."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import attrs
+import msgspec
+
+from fluxstore.adapter import Control, Cursor, Mark, Part
+from fluxstore.codec import Codec
+from fluxstore.errors import LeaseError
+from fluxstore.records import Key, Problem, Reason, Rejected, Version
+from fluxstore_postgres.database import Database
+from fluxstore_postgres.forms import escaped
+from fluxstore_postgres.statements import Statement, identifier, statement
+from fluxstore_postgres.unit import Unit
+
+
+class PostgresLedger:
+    """One backend's ledger; its tables are made when something is to be kept."""
+
+    def __init__(self, database: Database) -> None:
+        """Look at nothing yet."""
+        self._database = database
+
+    # control
+
+    def control(self, entity: str) -> Control | None:
+        """Return the control record of *entity*, else that of ``*``, else ``None``."""
+        rows = self._ask("control", entity=entity)
+        return _control(rows[0]) if rows else None
+
+    def set_control(self, entity: str, expected: Control | None, control: Control) -> bool:
+        """Compare and set under the exclusive fence; ``False`` unless *expected* is there."""
+        with self._writing() as unit:
+            unit.run(self._statement("fence"), {"name": f"{self._database.ledger_schema} control"})
+            rows = unit.run(self._statement("own_control"), {"entity": entity})
+            if (_control(rows[0]) if rows else None) != expected:
+                return False
+            facts = {name: str(value) for name, value in attrs.asdict(control).items()}
+            unit.run(self._statement("write_control"), {"entity": entity, **facts})
+            return True
+
+    # versions and marks
+
+    def versions(self, entity: str, keys: Sequence[Key]) -> Mapping[Key, Version]:
+        """Return the versions of touched keys, tombstones included."""
+        codec = self._codec(entity)
+        texts = {codec.key_text(key): key for key in keys}
+        rows = self._ask("versions", entity=entity, keys=list(texts))
+        return {texts[text]: Version(epoch, seq, gone) for text, epoch, seq, gone in rows}
+
+    def marks(self, entity: str, limit: int) -> Sequence[Mark]:
+        """Return up to *limit* marks of the outbox, oldest first."""
+        codec = self._codec(entity)
+        rows = self._ask("marks", entity=entity, limit=str(limit))
+        return [
+            Mark(entity, codec.key_of_text(text), Version(epoch, seq, gone))
+            for text, epoch, seq, gone in rows
+        ]
+
+    def clear(self, marks: Sequence[Mark]) -> int:
+        """Clear each mark that still is the one given; return how many."""
+        if not marks or self._database.known_ledger() is None:
+            return 0
+        params = {
+            "entities": [mark.entity for mark in marks],
+            "keys": [self._codec(mark.entity).key_text(mark.key) for mark in marks],
+            "epochs": [mark.version.epoch for mark in marks],
+            "seqs": [mark.version.seq for mark in marks],
+        }
+        with self._writing() as unit:
+            return len(unit.run(self._statement("clear"), params))
+
+    # migrations
+
+    def cursor(self, migration: str, entity: str) -> Cursor | None:
+        """Return where a migration stands, saved by the last merged batch."""
+        rows = self._ask("cursor", migration=migration, entity=entity)
+        if not rows:
+            return None
+        position, fingerprint, counts, format_ = rows[0]
+        return Cursor(migration, entity, position, fingerprint, counts, format_)
+
+    def drop_cursors(self, migration: str) -> None:
+        """Forget where a migration stands: it is over, or begins afresh."""
+        if self._database.known_ledger() is not None:
+            with self._writing() as unit:
+                unit.run(self._statement("drop_cursors"), {"migration": migration})
+
+    def quarantine(self, entity: str) -> Sequence[Rejected]:
+        """Return what is in quarantine of *entity*."""
+        rows = self._ask("quarantine", entity=entity)
+        return [
+            Rejected(Problem(entity, Reason(reason), expected, key, field, file), bytes(raw))
+            for reason, expected, key, field, file, raw in rows
+        ]
+
+    def set_quarantine(self, entity: str, rejected: Iterable[Rejected]) -> None:
+        """Replace the quarantine of *entity*."""
+        with self._writing() as unit:
+            unit.run(self._statement("clear_quarantine"), {"entity": entity})
+            unit.copy(self._statement("copy_quarantine"), _lines(entity, rejected))
+
+    def parts(self, entity: str) -> Iterator[Part]:
+        """Return what *entity*'s file has beside its records, as it was saved."""
+        name, number = "", -1
+        while rows := self._ask("parts", entity=entity, name=name, number=str(number)):
+            for name, number, value in rows:  # noqa: B007 - the last one is where we go on
+                yield Part(entity, name, number, msgspec.json.decode(value))
+
+    def save_parts(self, entity: str, parts: Iterable[Part]) -> int:
+        """Replace the parts of *entity*, writing only what differs; return how many."""
+        counts: dict[str, int] = {}
+        written = 0
+        with self._writing() as unit:
+            for part in parts:
+                counts[part.name] = max(counts.get(part.name, 0), part.number + 1)
+                value = msgspec.json.encode(part.value, order="sorted").decode()
+                params = {
+                    "entity": entity,
+                    "name": part.name,
+                    "number": str(part.number),
+                    "value": value,
+                }
+                written += len(unit.run(self._statement("write_part"), params))
+            kept = {"names": list(counts), "counts": list(counts.values())}
+            unit.run(self._statement("drop_parts"), {"entity": entity, **kept})
+        return written
+
+    @contextmanager
+    def lease(self, name: str) -> Iterator[None]:
+        """Hold the lease *name* for the context; ``LeaseError`` if another holds it."""
+        params = {"name": f"{self._database.ledger_schema} {name}"}
+        with self._database.connections.apart() as link:
+            taken = link.execute(statement("ledger", "take_lease").text, params).fetchone()
+            if taken is None or not taken[0]:
+                found = link.execute(statement("ledger", "holder").text, params).fetchone()
+                holder = str(found[0]) if found else "another session"
+                raise LeaseError(f"the lease {name} is held", holder=holder)
+            yield
+
+    # how
+
+    def _ask(self, name: str, **params: Any) -> list[tuple[Any, ...]]:
+        """Return the rows of a question; none where there is no ledger."""
+        if self._database.known_ledger() is None:
+            return []
+        return self._database.connections.run(self._statement(name), params)
+
+    @contextmanager
+    def _writing(self) -> Iterator[Unit]:
+        self._database.make_ledger()
+        with self._database.connections.unit() as unit:
+            yield unit
+
+    def _statement(self, name: str) -> Statement:
+        return statement("ledger", name, ledger=identifier(self._database.ledger_schema))
+
+    def _codec(self, entity: str) -> Codec:
+        return Codec.of(self._database.entities[entity])
+
+
+def _control(row: Sequence[Any]) -> Control:
+    epoch, role, phase, migration, format_ = row
+    return Control(epoch, role, phase, migration, format_)
+
+
+def _lines(entity: str, rejected: Iterable[Rejected]) -> Iterator[str]:
+    """Yield quarantined records as lines of a text COPY."""
+    for number, one in enumerate(rejected):
+        problem = one.problem
+        texts = (
+            entity,
+            str(number),
+            problem.reason.value,
+            problem.expected,
+            problem.key,
+            problem.field,
+            problem.file,
+            "\\x" + one.raw.hex(),
+        )
+        yield "\t".join(escaped([text.replace("\0", "\\0") for text in texts])) + "\n"

@@ -1,0 +1,263 @@
+"""Batches of a migration: merged in one transaction with their cursor, refused singly."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+
+import attrs
+
+from fluxstore.adapter import Batch, Cursor, Merged, Use
+from fluxstore.errors import BackendError, ConstraintError, FluxstoreError
+from fluxstore.records import Delete, Key, Problem, Reason, Record, Rejected, Versioned
+from fluxstore_postgres.applying import Applying
+from fluxstore_postgres.references import References
+from fluxstore_postgres.rows import json_text
+from fluxstore_postgres.rules import broken
+from fluxstore_postgres.staging import Staging
+from fluxstore_postgres.statements import identifier, literal, statement
+from fluxstore_postgres.tabling import Bound, Tabling
+from fluxstore_postgres.unit import Unit
+
+_REASONS = {"unique": Reason.UNIQUE, "reference": Reason.REFERENCE, "check": Reason.CHECK}
+
+
+class _Undone(Exception):  # noqa: N818 - it is no error: a trial is taken back
+    """Ends a trial."""
+
+
+@attrs.define
+class _Came:
+    """What has come of a batch so far."""
+
+    written: int = 0
+    refused: list[Rejected] = attrs.field(factory=list)
+
+
+class Merging:
+    """Takes batches into one table."""
+
+    def __init__(self, tabling: Tabling) -> None:
+        """Take the table when a batch comes."""
+        self._tabling = tabling
+        self._database = tabling.database
+        self._codec = tabling.codec
+        self._is_fresh: bool | None = None
+        """Whether this merger found the table empty: then records are new."""
+
+    def merge(self, batch: Batch) -> Merged:
+        """Merge *batch*; a record that breaks a rule is refused, the others are not held up."""
+        if batch.cursor is not None:
+            self._database.make_ledger()
+        bound = self._tabling.made(whole=self._database.use is not Use.TARGET)
+        with self._database.connections.unit(bound.where, is_long=True) as unit:
+            self._fence(unit)
+            came = _Came()
+            deleted = self._delete(unit, bound, batch.deletes, came)
+            records = list({record.key: record for record in batch.records}.values())
+            count = len(records)
+            refused_before = len(came.refused)
+            self._write(unit, bound, records, came, references=True)
+            if batch.cursor is not None:
+                self._save(unit, batch.cursor)
+        refused = len(came.refused) - refused_before
+        return Merged(came.written, count - came.written - refused, deleted, tuple(came.refused))
+
+    def foresee(self, records: Sequence[Record]) -> Sequence[Rejected]:
+        """Return what ``merge`` would refuse, references apart, by a trial that is taken back."""
+        came = _Came()
+        bound = self._tabling.planned()
+        with (
+            suppress(_Undone),
+            self._database.connections.unit(bound.where, is_long=True) as unit,
+        ):
+            unit.run(statement("merging", "allow_writes"))
+            if not bound.table.exists:
+                for part in self._database.statements_to_make([self._tabling.entity]):
+                    unit.execute(part)
+            some = list({record.key: record for record in records}.values())
+            self._write(unit, bound, some, came, references=False)
+            raise _Undone
+        return came.refused
+
+    def apply_if_newer(self, changes: Sequence[Versioned]) -> Sequence[bool]:
+        """Apply each change that is newer than what is here."""
+        return Applying(self._tabling).apply(changes)
+
+    # writing
+
+    def _write(
+        self, unit: Unit, bound: Bound, records: list[Record], came: _Came, *, references: bool
+    ) -> None:
+        records = self._without_broken(bound, records, came)
+        if references:
+            records = self._without_dangling(unit, bound, records, came)
+        if not records:
+            return
+        if self._is_new(unit, bound) and self._copied(unit, bound, records):
+            came.written += len(records)
+            return
+        self._staged(unit, bound, records, came)
+
+    def _is_new(self, unit: Unit, bound: Bound) -> bool:
+        if self._is_fresh is None:
+            rows = unit.run(statement("merging", "is_empty", table=bound.table.path))
+            self._is_fresh = bool(rows[0][0])
+        return self._is_fresh
+
+    def _copied(self, unit: Unit, bound: Bound, records: list[Record]) -> bool:
+        """Try to copy records straight in; tell whether all of them could be."""
+        if not bound.table.is_own and any(one.residue or _lacks(bound, one) for one in records):
+            return False
+        try:
+            with unit.savepoint():
+                Staging(bound.table, bound.ledger).copy_in(unit, records)
+        except BackendError as error:
+            if _is_outage(error):
+                raise
+            self._is_fresh = False
+            return False
+        return True
+
+    def _staged(self, unit: Unit, bound: Bound, records: list[Record], came: _Came) -> None:
+        """Merge by a stage; where a value is refused, find it by halves."""
+        staging = Staging(bound.table, bound.ledger)
+        try:
+            with unit.savepoint():
+                staging.stage(unit, records)
+                self._merged(unit, bound, staging, records, came)
+                staging.drop(unit)
+        except BackendError as error:
+            if _is_outage(error):
+                raise
+            if len(records) == 1:
+                came.refused.append(self._rejected(records[0], error))
+                return
+            middle = len(records) // 2
+            self._staged(unit, bound, records[:middle], came)
+            self._staged(unit, bound, records[middle:], came)
+
+    def _merged(
+        self, unit: Unit, bound: Bound, staging: Staging, records: list[Record], came: _Came
+    ) -> None:
+        refused: list[Rejected] = []
+        while True:
+            try:
+                with unit.savepoint():
+                    written = self._written(unit, bound, staging)
+                break
+            except ConstraintError as error:
+                found = self._culprits(unit, bound, staging, records, error)
+                if not found:
+                    raise
+                refused += found.values()
+                staging.unstage(unit, list(found))
+        came.written += written
+        came.refused += refused
+
+    def _written(self, unit: Unit, bound: Bound, staging: Staging) -> int:
+        written = staging.write(unit)
+        if isinstance(written, int):
+            return written
+        ledger = self._database.ledger
+        return len(written | (staging.write_residue(unit, ledger) if ledger else set()))
+
+    def _culprits(
+        self,
+        unit: Unit,
+        bound: Bound,
+        staging: Staging,
+        records: list[Record],
+        error: ConstraintError,
+    ) -> dict[int, Rejected]:
+        """Return the staged records, by number, that break the rule of *error*; none if unclear."""
+        if error.rule != "unique":
+            return {}
+        found: dict[int, Rejected] = {}
+        for group in bound.table.entity.unique:
+            for number in staging.colliding(unit, group):
+                words = "unique values expected, another record has them"
+                found[number] = self._refusal(
+                    records[number].key, Reason.UNIQUE, words, ", ".join(group)
+                )
+        return found
+
+    # refusing
+
+    def _without_broken(self, bound: Bound, records: list[Record], came: _Came) -> list[Record]:
+        good = []
+        for record in records:
+            first = next(iter(broken(bound.table, record)), None)
+            if first is None:
+                good.append(record)
+                continue
+            name, refusal = first
+            field = name + refusal.path
+            came.refused.append(self._refusal(record.key, refusal.reason, refusal.expected, field))
+        return good
+
+    def _without_dangling(
+        self, unit: Unit, bound: Bound, records: list[Record], came: _Came
+    ) -> list[Record]:
+        references = References(bound, self._tabling)
+        while found := references.dangling(unit, records):
+            for key, field in found.items():
+                words = f"a record of {field.rules.references} expected, none has that key"
+                came.refused.append(self._refusal(key, Reason.REFERENCE, words, field.name))
+            records = [record for record in records if record.key not in found]
+        return records
+
+    def _rejected(self, record: Record, error: BackendError) -> Rejected:
+        if not isinstance(error, ConstraintError):
+            return self._refusal(record.key, Reason.UNREPRESENTABLE, error.problem, "")
+        field = ", ".join(error.fields)
+        expected = error.problem.removeprefix(f"{field}: ")
+        return self._refusal(record.key, _REASONS.get(error.rule, Reason.CHECK), expected, field)
+
+    def _refusal(self, key: Key, reason: Reason, expected: str, field: str) -> Rejected:
+        entity = self._tabling.entity.name
+        text = self._codec.key_text(key)
+        return Rejected(Problem(entity, reason, expected, key=text, field=field))
+
+    # the rest of a batch
+
+    def _delete(self, unit: Unit, bound: Bound, keys: Iterable[Key], came: _Came) -> int:
+        from fluxstore_postgres.commits import Commits  # noqa: PLC0415 - a delete is a change
+
+        commits, deleted = Commits(self._tabling), 0
+        for key in keys:
+            try:
+                with unit.savepoint():
+                    deleted += commits.delete_if_there(unit, bound, Delete(key))
+            except ConstraintError as error:
+                field = ", ".join(error.fields)
+                words = "no record that refers to it expected"
+                came.refused.append(self._refusal(key, Reason.REFERENCE, words, field))
+        return deleted
+
+    def _fence(self, unit: Unit) -> None:
+        name = f"{self._database.ledger_schema} {self._tabling.entity.name}"
+        unit.run(statement("merging", "fence", name=literal(name)))
+
+    def _save(self, unit: Unit, cursor: Cursor) -> None:
+        ledger = identifier(self._database.make_ledger())
+        params = {
+            "migration": cursor.migration,
+            "entity": cursor.entity,
+            "position": cursor.position,
+            "fingerprint": cursor.fingerprint,
+            "counts": json_text(dict(cursor.counts)),
+            "format": str(cursor.format),
+        }
+        unit.run(statement("merging", "save_cursor", ledger=ledger), params)
+
+
+def _lacks(bound: Bound, record: Record) -> bool:
+    return bool(bound.table.missing(record.values))
+
+
+def _is_outage(error: FluxstoreError) -> bool:
+    """Tell whether the backend is at fault rather than a record."""
+    from fluxstore.errors import BackendUnavailableError  # noqa: PLC0415
+
+    return isinstance(error, BackendUnavailableError)

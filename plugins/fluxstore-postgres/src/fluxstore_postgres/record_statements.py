@@ -1,0 +1,247 @@
+"""The statements of one entity's table, each composed once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from functools import cached_property
+
+from fluxstore.records import Intent, Put
+from fluxstore_postgres.statements import (
+    NOTHING,
+    Part,
+    Statement,
+    composed,
+    filled,
+    identifier,
+    listed,
+    literal,
+    statement,
+    word,
+)
+from fluxstore_postgres.tables import Column, Table
+
+NULL = word("NULL")
+LIMIT = word("%(limit)s")
+
+
+class RecordStatements:
+    """Statement text for a table; *ledger* is the ledger's schema, where it is there."""
+
+    def __init__(self, table: Table, ledger: str | None) -> None:
+        """Compose what every statement shares."""
+        self.table = table
+        self._ledger = identifier(ledger) if ledger else None
+        self._changes: dict[object, Statement] = {}
+
+    # shared parts
+
+    @cached_property
+    def columns(self) -> Part:
+        """What a reading statement selects: the columns, the residue, the version."""
+        return listed([*(c.read("t") for c in self.table.columns), *self._after(reads=True)])
+
+    @cached_property
+    def returning(self) -> Part:
+        """The same where a writing statement returns it: no side table is joined there."""
+        return listed([*(c.read("t") for c in self.table.columns), *self._after(reads=False)])
+
+    @cached_property
+    def joins(self) -> Part:
+        """What ``columns`` needs beside the table."""
+        if self._ledger is None:
+            return NOTHING
+        names = ["join_versions"] if self.table.is_own else ["join_versions", "join_residue"]
+        parts = {
+            "ledger": self._ledger,
+            "entity": literal(self.table.entity.name),
+            "key_text": self.table.key_text("t"),
+        }
+        return listed((composed("records", name, **parts) for name in names), " ")
+
+    @cached_property
+    def key_order(self) -> Part:
+        """The order of keys."""
+        return listed(column.ordered("t") for column in self.table.key)
+
+    def reading(self, name: str, **parts: Part) -> Statement:
+        """Return one of the statements that read records."""
+        return statement(
+            "records",
+            name,
+            columns=self.columns,
+            table=self.table.path,
+            joins=self.joins,
+            key=self.key_order,
+            **parts,
+        )
+
+    def _after(self, *, reads: bool) -> Iterable[Part]:
+        if self.table.residue is not None:
+            yield identifier("t", self.table.residue)
+        else:
+            yield identifier("r", "residue") if reads and self._ledger else NULL
+        if reads and self._ledger:
+            yield from (identifier("v", "epoch"), identifier("v", "seq"))
+        else:
+            yield from (NULL, NULL)
+
+    # reading
+
+    @cached_property
+    def read_one(self) -> Statement:
+        """The record of one key: a parameter for each part."""
+        return self.reading("read", where=self._key_is)
+
+    @cached_property
+    def read_many(self) -> Statement:
+        """The records of many keys: an array for each part."""
+        return self.reading("read", where=self._key_in)
+
+    @cached_property
+    def lock(self) -> Statement:
+        """The same, held until the transaction ends."""
+        return self.reading("lock", where=self._key_in)
+
+    @cached_property
+    def scan_first(self) -> Statement:
+        """The first page."""
+        return self.reading("scan", where=word("true"))
+
+    @cached_property
+    def scan_next(self) -> Statement:
+        """The page after a key: parameters ``key0``, ``key1`` … and ``limit``."""
+        return self.reading("scan", where=self.after_key)
+
+    @cached_property
+    def after_key(self) -> Part:
+        """The condition that a record comes after a key."""
+        there = listed(column.ordered("t") for column in self.table.key)
+        given = listed(
+            _collated(column, column.typed(word(f"%(key{at})s")))
+            for at, column in enumerate(self.table.key)
+        )
+        return filled("({}) > ({})", there, given)
+
+    def scan_keys(self, *, is_first: bool) -> Statement:
+        """Return the statement for the key texts of a page."""
+        return statement(
+            "records",
+            "scan_keys",
+            key_text=self.table.key_text("t"),
+            table=self.table.path,
+            where=word("true") if is_first else self.after_key,
+            key=self.key_order,
+        )
+
+    @cached_property
+    def raw(self) -> Statement:
+        """A record as JSON."""
+        return statement("records", "raw", table=self.table.path, where=self._key_is)
+
+    # writing
+
+    def put(self, put: Put) -> Statement:
+        """Return the statement for a put; see ``parameters`` for what it takes."""
+        keeps = put.residue is None
+        if put.intent is Intent.CHANGE:
+            names = tuple(name for name in put.values if name not in self.table.entity.key)
+            return self._made((names, keeps), lambda: self._change(names, keeps=keeps))
+        return self._made((put.intent, keeps), lambda: self._insert(put.intent, keeps=keeps))
+
+    @cached_property
+    def delete(self) -> Statement:
+        """A record's end: a parameter for each part of the key."""
+        return statement("records", "delete", table=self.table.path, where=self._key_is)
+
+    def _made(self, kind: object, make: object) -> Statement:
+        found = self._changes.get(kind)
+        if found is None:
+            found = self._changes[kind] = make()  # type: ignore[operator]
+        return found
+
+    def _insert(self, intent: Intent, *, keeps: bool) -> Statement:
+        names = [column.at() for column in self.table.columns]
+        values = [column.write(column.typed(word("%s"))) for column in self.table.columns]
+        if self.table.residue is not None:
+            names.append(identifier(self.table.residue))
+            values.append(word("%s::jsonb"))
+        parts = {
+            "table": self.table.path,
+            "names": listed(names),
+            "values": listed(values),
+            "key": listed(column.at() for column in self.table.key),
+            "columns": self._returned(intent),
+        }
+        if intent is Intent.CREATE:
+            return statement("records", "create", **parts)
+        return statement("records", "replace", changes=self._replaced(keeps=keeps), **parts)
+
+    def _returned(self, intent: Intent) -> Part:
+        if self.table.is_own or intent is not Intent.REPLACE:
+            return self.returning
+        return listed([self.returning, word("t.xmax = 0")])
+
+    def _replaced(self, *, keeps: bool) -> Part:
+        rest = [c for c in self.table.columns if c.field.name not in self.table.entity.key]
+        parts = [filled("{} = excluded.{}", c.at(), c.at()) for c in rest or self.table.key]
+        if self.table.residue is not None:
+            column = identifier(self.table.residue)
+            kept = composed("records", "kept", column=column)
+            parts.append(kept if keeps else filled("{} = excluded.{}", column, column))
+        return listed(parts)
+
+    def _change(self, names: Sequence[str], *, keeps: bool) -> Statement:
+        columns = [self.table.column(name) for name in names]
+        parts = [
+            filled("{} = {}", c.at(), c.write(c.typed(word(f"%(value{at})s"))))
+            for at, c in enumerate(columns)
+        ]
+        if self.table.residue is not None:
+            column = identifier(self.table.residue)
+            parts.append(composed("records", "present" if keeps else "given", column=column))
+        key = self.table.key[0]
+        return statement(
+            "records",
+            "change",
+            table=self.table.path,
+            changes=listed(parts or [filled("{} = {}", key.at(), key.at("t"))]),
+            where=self._named_key_is,
+            columns=self.returning,
+        )
+
+    # conditions
+
+    @cached_property
+    def _key_is(self) -> Part:
+        return listed(
+            (
+                filled("{} = {}", column.at("t"), column.write(column.typed(word("%s"))))
+                for column in self.table.key
+            ),
+            " AND ",
+        )
+
+    @cached_property
+    def _named_key_is(self) -> Part:
+        return listed(
+            (
+                filled("{} = {}", c.at("t"), c.write(c.typed(word(f"%(key{at})s"))))
+                for at, c in enumerate(self.table.key)
+            ),
+            " AND ",
+        )
+
+    @cached_property
+    def _key_in(self) -> Part:
+        names = [identifier("k", f"part{at}") for at, _ in enumerate(self.table.key)]
+        return filled(
+            "({}) IN (SELECT {} FROM unnest({}) AS k ({}))",
+            listed(column.at("t") for column in self.table.key),
+            listed(c.write(name) for c, name in zip(self.table.key, names, strict=True)),
+            listed(word(f"%s::{column.form.sql_type}[]") for column in self.table.key),
+            listed(identifier(f"part{at}") for at, _ in enumerate(self.table.key)),
+        )
+
+
+def _collated(column: Column, value: Part) -> Part:
+    return value + word(' COLLATE "C"') if column.form.is_text else value

@@ -1,0 +1,70 @@
+"""An entity's rules, checked before a write: what columns cannot say, they do not have to."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from fluxstore.codec import MAX_RECORD_BYTES, Codec, Refusal
+from fluxstore.errors import ConstraintError
+from fluxstore.records import Intent, Put, Reason, Record, Row
+from fluxstore_postgres.tables import Table
+from fluxstore_postgres.tabling import Bound
+
+Broken = tuple[str, Refusal]
+
+
+def refuse_broken(bound: Bound, put: Put) -> None:
+    """Raise ConstraintError for the first rule that a put breaks."""
+    for name, refusal in (*_not_storable(bound.table, put.values), *broken(bound.table, put)):
+        field = name + refusal.path
+        raise ConstraintError(
+            f"{field}: {refusal.expected}" if field else refusal.expected,
+            backend=bound.where.backend,
+            entity=bound.where.entity,
+            key=put.key,
+            rule="check",
+            fields=(field,) if field else (),
+        )
+
+
+def broken(table: Table, put: Put | Record) -> Iterator[Broken]:
+    """Yield the rules that a record (or some of its fields) breaks, its values being of their types."""
+    codec = Codec.of(table.entity)
+    yield from codec.broken_rules(put.values)
+    for column in table.columns:
+        if column.fits or not column.nullable:
+            given = column.field.name in put.values or not _is_partial(put)
+            found = column.refuse_unfit(put.values) if given else None
+            yield from [found] if found is not None else []
+    if is_perhaps_large(put):
+        extras = put.residue.extras if put.residue else {}
+        yield from codec.too_large(put.values, extras)
+
+
+def is_perhaps_large(put: Put | Record) -> bool:
+    """Tell whether a record may be above the limit, at little cost."""
+    most = MAX_RECORD_BYTES // 8  # a character may be 4 bytes, a JSON escape 6
+    total = 0
+    for value in put.values.values():
+        if isinstance(value, str | bytes):
+            total += len(value)
+        elif isinstance(value, dict | list) and value:
+            return True
+    return total > most or bool(put.residue and put.residue.extras)
+
+
+def _is_partial(put: Put | Record) -> bool:
+    return isinstance(put, Put) and put.intent is Intent.CHANGE
+
+
+def _not_storable(table: Table, values: Row) -> Iterator[Broken]:
+    """Yield what is no plain value of its field: PostgreSQL would take NaN, or refuse it unnamed."""
+    codec = Codec.of(table.entity)
+    for name, value in values.items():
+        encode = codec.encoders[name]
+        try:
+            codec.decoders[name](value if encode is None or value is None else encode(value))
+        except Refusal as refusal:
+            yield name, refusal
+        except (TypeError, ValueError, AttributeError, ArithmeticError):
+            yield name, Refusal(Reason.TYPE, "a value of the field's type expected")

@@ -1,0 +1,82 @@
+"""What the TOML says about a PostgreSQL backend: ``[backends.NAME]`` with ``adapter = "postgres"``."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Any, Literal
+
+import attrs
+
+from fluxstore.settings import Secret
+
+EMBEDDED = "embedded"
+TlsMode = Literal["disable", "allow", "prefer", "require", "verify-ca", "verify-full"]
+_NAME_BYTES = 63
+
+
+def _name(instance: object, attribute: attrs.Attribute[Any], value: str) -> None:
+    if not value or "\0" in value or len(value.encode()) > _NAME_BYTES:
+        raise ValueError(f"a name of 1 to {_NAME_BYTES} bytes expected")
+
+
+def _table(instance: object, attribute: attrs.Attribute[Any], value: str | None) -> None:
+    for part in re.split(r"\.", value, maxsplit=1) if value is not None else ():
+        _name(instance, attribute, part)
+
+
+def _columns(instance: object, attribute: attrs.Attribute[Any], value: Mapping[str, str]) -> None:
+    for column in value.values():
+        _name(instance, attribute, column)
+
+
+def _at_least_one(instance: object, attribute: attrs.Attribute[Any], value: int) -> None:
+    if value < 1:
+        raise ValueError("a number of at least 1 expected")
+
+
+def _positive(instance: object, attribute: attrs.Attribute[Any], value: timedelta) -> None:
+    if value <= timedelta(0):
+        raise ValueError("a duration above 0 expected")
+
+
+@attrs.frozen
+class PoolSettings:
+    """How many connections are kept, and how long a caller waits for one."""
+
+    min: int = attrs.field(default=2, validator=_at_least_one)
+    max: int = attrs.field(default=10, validator=_at_least_one)
+    timeout: timedelta = attrs.field(default=timedelta(seconds=30), validator=_positive)
+    idle: timedelta = attrs.field(default=timedelta(seconds=30), validator=_positive)
+
+    def __attrs_post_init__(self) -> None:
+        """Refuse a pool whose most is less than its least."""
+        if self.max < self.min:
+            raise ValueError(f"max of at least min ({self.min}) expected, {self.max} found")
+
+
+@attrs.frozen
+class Settings:
+    """One PostgreSQL database as a backend; without ``dsn`` libpq's ``PG*`` variables decide."""
+
+    dsn: Secret = Secret("")
+    schema: str = attrs.field(default="public", validator=_name)
+    pool: PoolSettings = PoolSettings()
+    connect_timeout: timedelta = attrs.field(default=timedelta(seconds=5), validator=_positive)
+    statement_timeout: timedelta = attrs.field(default=timedelta(seconds=30), validator=_positive)
+    slow_query: timedelta = timedelta(seconds=1)
+    tls: TlsMode | None = None
+
+    @property
+    def is_embedded(self) -> bool:
+        """Tell whether the backend is a server of our own."""
+        return self.dsn.reveal() == EMBEDDED
+
+
+@attrs.frozen
+class EntitySettings:
+    """Where one entity's records are, when not in a table and columns of its own names."""
+
+    table: str | None = attrs.field(default=None, validator=_table)
+    columns: dict[str, str] = attrs.field(factory=dict, validator=_columns)

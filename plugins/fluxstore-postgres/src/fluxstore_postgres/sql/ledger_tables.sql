@@ -1,0 +1,78 @@
+-- The ledger beside the records: control, versions, outbox, operations, and what migrations keep.
+
+-- make: the ledger's schema, tables and format
+CREATE SCHEMA IF NOT EXISTS {schema};
+CREATE TABLE IF NOT EXISTS {schema}.control (
+    entity    text COLLATE "C" PRIMARY KEY,
+    epoch     bigint NOT NULL,
+    role      text NOT NULL
+              CHECK (role IN ('authority', 'follower', 'sealed', 'committing', 'archived')),
+    phase     text NOT NULL,
+    migration text NOT NULL,
+    format    integer NOT NULL
+);
+CREATE TABLE IF NOT EXISTS {schema}.versions (
+    entity  text COLLATE "C",
+    key     text COLLATE "C",
+    epoch   bigint NOT NULL,
+    seq     bigint NOT NULL,
+    deleted boolean NOT NULL,
+    PRIMARY KEY (entity, key)
+);
+CREATE TABLE IF NOT EXISTS {schema}.outbox (
+    entity text COLLATE "C",
+    key    text COLLATE "C",
+    epoch  bigint NOT NULL,
+    seq    bigint NOT NULL,
+    number bigint GENERATED ALWAYS AS IDENTITY,
+    PRIMARY KEY (entity, key)
+);
+CREATE TABLE IF NOT EXISTS {schema}.ops (
+    op_id  text COLLATE "C",
+    entity text COLLATE "C",
+    key    text COLLATE "C",
+    epoch  bigint,
+    seq    bigint,
+    at     timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (op_id, entity, key)
+);
+CREATE INDEX IF NOT EXISTS ops_at ON {schema}.ops (at);
+CREATE TABLE IF NOT EXISTS {schema}.cursors (
+    migration   text COLLATE "C",
+    entity      text COLLATE "C",
+    position    text,
+    fingerprint text NOT NULL,
+    counts      jsonb NOT NULL,
+    format      integer NOT NULL,
+    PRIMARY KEY (migration, entity)
+);
+CREATE TABLE IF NOT EXISTS {schema}.quarantine (
+    entity   text COLLATE "C",
+    number   bigint,
+    reason   text NOT NULL,
+    expected text NOT NULL,
+    key      text NOT NULL,
+    field    text NOT NULL,
+    file     text NOT NULL,
+    raw      bytea NOT NULL,
+    PRIMARY KEY (entity, number)
+);
+CREATE TABLE IF NOT EXISTS {schema}.parts (
+    entity text COLLATE "C",
+    name   text COLLATE "C",
+    number bigint,
+    value  text NOT NULL,
+    PRIMARY KEY (entity, name, number)
+);
+CREATE TABLE IF NOT EXISTS {schema}.residue (
+    entity  text COLLATE "C",
+    key     text COLLATE "C",
+    residue jsonb NOT NULL,
+    PRIMARY KEY (entity, key)
+);
+CREATE TABLE IF NOT EXISTS {schema}.steps (
+    name       text COLLATE "C" PRIMARY KEY,
+    checksum   text NOT NULL,
+    applied_at timestamptz NOT NULL DEFAULT now()
+);
+COMMENT ON SCHEMA {schema} IS {mark}

@@ -1,0 +1,59 @@
+-- Statements about one entity's records; {columns} and the like are composed once for an entity.
+
+-- read: the records of some keys
+SELECT {columns} FROM {table} AS t {joins} WHERE {where}
+
+-- lock: the same, held until the transaction ends
+SELECT {columns} FROM {table} AS t {joins} WHERE {where} ORDER BY {key} FOR UPDATE OF t
+
+-- scan: the next records in the order of their keys
+SELECT {columns} FROM {table} AS t {joins} WHERE {where} ORDER BY {key} LIMIT %(limit)s::bigint
+
+-- find: records that meet conditions, in an order
+SELECT {columns} FROM {table} AS t {joins} WHERE {where} ORDER BY {order} {limit}
+
+-- count: how many records meet conditions
+SELECT count(*) FROM {table} AS t WHERE {where}
+
+-- raw: a record as JSON, for one that Python cannot read
+SELECT row_to_json(t)::text FROM {table} AS t WHERE {where}
+
+-- scan_keys: the texts of the next keys, for a page with a record that Python cannot read
+SELECT {key_text} FROM {table} AS t WHERE {where} ORDER BY {key} LIMIT %(limit)s::bigint
+
+-- create: a record that is new
+INSERT INTO {table} AS t ({names}) VALUES ({values}) ON CONFLICT ({key}) DO NOTHING
+RETURNING {columns}
+
+-- replace: a whole record, there or not
+INSERT INTO {table} AS t ({names}) VALUES ({values}) ON CONFLICT ({key}) DO UPDATE SET {changes}
+RETURNING {columns}
+
+-- change: some fields of a record that is there
+UPDATE {table} AS t SET {changes} WHERE {where} RETURNING {columns}
+
+-- delete: a record
+DELETE FROM {table} AS t WHERE {where} RETURNING true
+
+-- join_residue: the side table of residue, for tables that were there before
+LEFT JOIN {ledger}.residue AS r ON r.entity = {entity} AND r.key = {key_text}
+
+-- join_versions: the versions of touched records
+LEFT JOIN {ledger}.versions AS v ON v.entity = {entity} AND v.key = {key_text}
+
+-- kept: the residue that a record keeps when it is replaced; missing fields are told anew
+{column} = nullif((coalesce(t.{column}, '{{}}') - 'missing') || coalesce(excluded.{column}, '{{}}'), '{{}}')
+
+-- present: the residue that a record keeps when fields change: these are missing no more
+{column} = nullif(
+    (coalesce(t.{column}, '{{}}') - 'missing')
+    || CASE WHEN coalesce(t.{column} -> 'missing', '[]') - %(names)s::text[] = '[]' THEN '{{}}'
+       ELSE jsonb_build_object('missing', (t.{column} -> 'missing') - %(names)s::text[]) END,
+    '{{}}')
+
+-- given: the residue that a change brings, beside the names of fields that stay missing
+{column} = nullif(
+    coalesce(%(residue)s::jsonb, '{{}}')
+    || CASE WHEN coalesce(t.{column} -> 'missing', '[]') - %(names)s::text[] = '[]' THEN '{{}}'
+       ELSE jsonb_build_object('missing', (t.{column} -> 'missing') - %(names)s::text[]) END,
+    '{{}}')

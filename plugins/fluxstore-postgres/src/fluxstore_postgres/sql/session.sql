@@ -1,0 +1,37 @@
+-- What a connection says when it is made, and around transactions.
+
+-- set_up: the settings that a pooled connection keeps; fluxstore.mode tells triggers who writes
+SELECT set_config('timezone', 'UTC', false),
+       set_config('fluxstore.mode', 'serve', false),
+       set_config('datestyle', 'ISO, YMD', false),
+       set_config('intervalstyle', 'postgres', false),
+       set_config('extra_float_digits', '1', false),
+       set_config('bytea_output', 'hex', false),
+       set_config('standard_conforming_strings', 'on', false),
+       set_config('statement_timeout', %(timeout)s, false),
+       set_config('lock_timeout', '0', false),
+       set_config('default_transaction_isolation', 'read committed', false),
+       set_config('default_transaction_read_only', %(read_only)s, false)
+
+-- begin: the start of a transaction
+BEGIN
+
+-- begin_long: the start of a transaction of bulk work, which may take its time
+BEGIN; SET LOCAL statement_timeout = 0
+
+-- commit: the end of a transaction
+COMMIT
+
+-- rollback: the end of a transaction that is not to be
+ROLLBACK
+
+-- defer: judge unique values and references when all changes are made
+SET CONSTRAINTS ALL DEFERRED
+
+-- judge: judge them now
+SET CONSTRAINTS ALL IMMEDIATE
+
+-- is_gone: whether a server process of ours has ended, so that its last commit is decided
+SELECT NOT EXISTS (
+    SELECT FROM pg_stat_activity WHERE pid = %(pid)s AND backend_start = %(began)s
+)

@@ -1,0 +1,121 @@
+"""A unit of work: one transaction on one connection, with an honest end."""
+
+from __future__ import annotations
+
+import select
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import psycopg
+from psycopg.rows import TupleRow
+
+from fluxstore_postgres.failures import Where, outcome, translated
+from fluxstore_postgres.statements import Part, Statement, statement
+
+if TYPE_CHECKING:
+    from fluxstore_postgres.connections import Connections, Link
+
+T = TypeVar("T")
+Params = Sequence[Any] | Mapping[str, Any] | None
+
+
+def rows_of(link: psycopg.Connection[TupleRow], asked: Statement, params: Params) -> list[TupleRow]:
+    """Run a prepared statement and return its rows, none where it has none."""
+    cursor = link.execute(asked.text, params, prepare=asked.is_prepared or None, binary=True)
+    return cursor.fetchall() if cursor.description is not None else []
+
+
+def _drain(link: psycopg.Connection[TupleRow]) -> None:
+    """Wait until what was written is on its way: libpq would pile it up and move the pile."""
+    while link.pgconn.flush():
+        select.select([], [link.fileno()], [], 1.0)
+
+
+class Unit:
+    """A transaction that is open in this thread."""
+
+    def __init__(
+        self, connections: Connections, link: Link, where: Where, *, is_long: bool
+    ) -> None:
+        """Hold the connection; ``transaction`` begins and ends it."""
+        self.link = link
+        self.where = where
+        self.op_id = ""
+        self._connections = connections
+        self._is_long = is_long
+        self._end = statement("session", "commit")
+
+    def run(
+        self, asked: Statement, params: Params = None, *, where: Where | None = None
+    ) -> list[TupleRow]:
+        """Run one statement and return its rows."""
+        return self.do(asked.name, lambda: rows_of(self.link, asked, params), where=where)
+
+    def execute(self, part: Part) -> None:
+        """Run a statement that is made for the occasion."""
+        text = part.as_string(None).encode()
+        self.do("ddl", lambda: self.link.execute(text))
+
+    def copy(self, asked: Statement, blocks: Iterable[str]) -> None:
+        """Send *blocks* of lines to a COPY, no faster than the server takes them."""
+
+        def work() -> None:
+            with self.link.cursor() as cursor, cursor.copy(asked.text) as copy:
+                for block in blocks:
+                    copy.write(block)
+                    _drain(self.link)
+
+        self.do(asked.name, work)
+
+    def do(self, name: str, work: Callable[[], T], *, where: Where | None = None) -> T:
+        """Do something else with the connection (a COPY), watched and translated alike."""
+        try:
+            return self._connections.call(self.link, name, work, is_long=self._is_long)
+        except psycopg.Error as error:
+            raise translated(error, where or self.where) from error
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """Begin; commit at the end, undo after an error.
+
+        A connection that dies while committing leaves the outcome open: OutcomeUnknown.
+        """
+        begin = "begin_long" if self._is_long else "begin"
+        self.do(begin, lambda: self.link.execute(statement("session", begin).text))
+        try:
+            yield
+        except BaseException:
+            self._undo()
+            raise
+        try:
+            self._connections.call(
+                self.link,
+                "commit",
+                lambda: self.link.execute(self._end.text),
+                is_long=self._is_long,
+            )
+        except psycopg.Error as error:
+            self._undo()
+            raise outcome(error, self.where, is_open=True, op_id=self.op_id) from error
+
+    @contextmanager
+    def savepoint(self, where: Where | None = None) -> Iterator[None]:
+        """Make a part of the transaction that can fail alone."""
+        try:
+            with self.link.transaction():
+                yield
+        except psycopg.Error as error:
+            raise translated(error, where or self.where) from error
+
+    def _undo(self) -> None:
+        if self.link.closed:
+            return
+        try:
+            self._connections.call(
+                self.link,
+                "rollback",
+                lambda: self.link.execute(statement("session", "rollback").text),
+            )
+        except psycopg.Error:
+            self.link.close()  # its server undoes what was open

@@ -1,0 +1,21 @@
+"""PostgreSQL passes the suite that every adapter passes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from fluxstore.settings import Secret
+from fluxstore.testing.conformance import *  # noqa: F403
+from fluxstore.testing.conformance import Backend
+from fluxstore_postgres.adapter import PostgresAdapter
+from fluxstore_postgres.settings import Settings
+
+pytestmark = pytest.mark.postgres
+
+
+@pytest.fixture
+def backend(postgres_dsn: str, tmp_path: Path) -> Backend:
+    """An empty database of the test's own."""
+    return Backend(PostgresAdapter, Settings(dsn=Secret(postgres_dsn)), tmp_path)

@@ -75,9 +75,11 @@ def command() -> Any:
 
 
 def _register(app: typer.Typer) -> None:
-    from fluxstore.cli import beginning, moving, project
+    from fluxstore.cli import beginning, health, moving, schema
 
     app.command("init")(beginning.init)
-    app.command("plugins")(project.plugins)
+    app.command("doctor")(health.doctor)
+    app.command("plugins")(health.plugins)
+    app.add_typer(schema.group, name="schema")
     app.command("assess")(moving.assess)
     app.command("migrate")(moving.migrate)

@@ -72,7 +72,8 @@ class EntityCopy:
         self._crossed_bare: set[Key] = set()
         self._codec = Codec.of(self.entity)
         self._digest = identity.key_digest(self.entity)
-        self._pace = Pace(options.batch_seconds, scanning.page_records(surveyed.size))
+        self._largest = scanning.page_records(surveyed.size)
+        self._pace = Pace(options.batch_seconds, self._largest)
         self.pending = Records(scratch, self.entity)
         """Records that the target refused, each with the reason it gave last."""
 
@@ -102,9 +103,10 @@ class EntityCopy:
         """
         crossed = 0
         waiting = (record for record, _ in self.pending)
-        while some := list(islice(waiting, self._pace.records())):
+        while some := list(islice(waiting, self._largest)):
             there = self._target.read([record.key for record in some])
-            bare = [self._bare(record) for record in some if record.key not in there]
+            new = [record for record in some if record.key not in there]
+            bare = [bare for record in new if (bare := self._bare(record)) is not record]
             refused = {one.problem.key for one in self._move(Batch(bare)).refused}
             taken = {one.key for one in bare if self._codec.key_text(one.key) not in refused}
             self._crossed_bare |= taken
@@ -120,7 +122,7 @@ class EntityCopy:
     def _bare(self, record: Record) -> Record:
         open_ = [f.name for f in self.entity.references if f.type.nullable]
         dropped = {name: None for name in open_ if record.values.get(name) is not None}
-        return attrs.evolve(record, values={**record.values, **dropped})
+        return attrs.evolve(record, values={**record.values, **dropped}) if dropped else record
 
     def _pages(self) -> Iterator[tuple[Page, str | None]]:
         """Yield the pages to copy, each with the cursor at which it begins."""
@@ -192,7 +194,7 @@ class EntityCopy:
         """Tell whether the target took any of them this time."""
         tried, self.pending = self.pending, Records(self._scratch, self.entity)
         records = (record for record, _ in tried)
-        while batch := list(islice(records, self._pace.records())):
+        while batch := list(islice(records, self._largest)):  # together: values may be swapped
             self._batch(batch, None)
         tried.close()
         return len(self.pending) < len(tried)

@@ -12,7 +12,7 @@ from typing import Any, Literal, TypeVar, cast, dataclass_transform, overload
 import attrs
 
 from fluxstore.errors import EntityError, EntityNotFoundError
-from fluxstore.kinds import Kind, Type, type_of
+from fluxstore.kinds import ARRAY_KINDS, Kind, Type, type_of
 
 T = TypeVar("T")
 OnDelete = Literal["restrict", "cascade", "set_null"]
@@ -20,6 +20,16 @@ Auto = Literal["created", "updated"]
 _METADATA = "fluxstore"
 _ENTITY = "__fluxstore_entity__"
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,62}\Z")
+_NUMBERS = frozenset({Kind.INT, Kind.FLOAT, Kind.DECIMAL})
+_NEEDS: Mapping[str, frozenset[Kind]] = {
+    "auto": frozenset({Kind.DATETIME}),
+    "bigint": frozenset({Kind.INT}),
+    "minimum": _NUMBERS,
+    "maximum": _NUMBERS,
+    "pattern": frozenset({Kind.STR}),
+    "max_length": ARRAY_KINDS | {Kind.STR, Kind.BYTES, Kind.DICT},
+}
+"""The kinds of field that a rule makes sense for."""
 _KEY_KINDS = frozenset({Kind.STR, Kind.INT, Kind.UUID, Kind.DATE, Kind.DATETIME, Kind.BOOL})
 
 
@@ -105,6 +115,10 @@ class Entities(Mapping[str, Entity]):
         near = tuple(get_close_matches(name, self._by_name))
         hint = f"did you mean {' or '.join(near)}?" if near else "see `fluxstore schema show`"
         raise EntityNotFoundError("no such entity", entity=name, near=near, next_step=hint)
+
+    def get(self, name: str, default: Any = None) -> Any:
+        """Return the entity *name*, or *default*."""
+        return self._by_name.get(name, default)
 
     def __contains__(self, name: object) -> bool:
         """Tell whether there is an entity *name*."""
@@ -310,6 +324,8 @@ def _default_of(attribute: attrs.Attribute[Any], where: str) -> Callable[[], Any
         if default.takes_self:
             raise EntityError(f"{where}: a default may not depend on the other fields")
         return cast("Callable[[], Any]", default.factory)
+    if isinstance(default, list | dict | set):
+        raise EntityError(f"{where}: records would share one default; write factory= instead")
     return lambda: default
 
 
@@ -322,9 +338,8 @@ def _check_entity(one: Entity) -> None:
         kind = one.field(part).type
         if kind.nullable or kind.scalar not in _KEY_KINDS:
             raise EntityError(f"key field {part} must be a plain, non-null value", entity=one.name)
-    for group in one.unique:
-        for part in group:
-            one.field(part)
+    for part in (*(part for group in one.unique for part in group), *filter(None, [one.shard_key])):
+        one.field(part)
     for each in one.fields:
         _check_rules(one, each)
 
@@ -335,7 +350,7 @@ def _check_rules(one: Entity, each: Field) -> None:
         raise EntityError(
             f"field {each.name}: set_null needs a field that may be None", entity=one.name
         )
-    if rules.auto and each.type.kind is not Kind.DATETIME:
-        raise EntityError(f"field {each.name}: auto needs a datetime", entity=one.name)
-    if rules.bigint and each.type.kind is not Kind.INT:
-        raise EntityError(f"field {each.name}: bigint needs an int", entity=one.name)
+    for rule, kinds in _NEEDS.items():
+        if getattr(rules, rule) not in (None, False) and each.type.kind not in kinds:
+            words = " or ".join(sorted(kind.value for kind in kinds))
+            raise EntityError(f"field {each.name}: {rule} needs {words}", entity=one.name)

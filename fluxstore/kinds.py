@@ -63,6 +63,8 @@ ARRAYS: dict[Any, Kind] = {
     frozenset: Kind.FROZENSET,
 }
 ARRAY_KINDS = frozenset(ARRAYS.values())
+_DEEPEST = 20  # classes within classes; beyond it one of them holds itself
+_UNHASHABLE = frozenset({Kind.LIST, Kind.SET, Kind.DICT, Kind.ANY})
 
 
 @attrs.frozen
@@ -95,6 +97,8 @@ def type_of(annotation: Any, where: str = "") -> Type:
     origin, args = get_origin(annotation), get_args(annotation)
     if origin is typing.Annotated:
         return type_of(args[0], where)
+    if isinstance(annotation, typing.NewType):
+        return type_of(annotation.__supertype__, where)
     if origin in (Union, types.UnionType):
         return _union(args, where)
     if annotation in SCALARS:
@@ -135,8 +139,10 @@ def _literal(args: tuple[Any, ...], where: str) -> Type:
 def _array(kind: Kind, args: tuple[Any, ...], where: str) -> Type:
     if kind is Kind.TUPLE and args and args[-1] is not Ellipsis:
         return Type(kind, items=tuple(type_of(arg, where) for arg in args))
-    item = args[0] if args else Any
-    return Type(kind, items=(type_of(item, where),), variadic=True)
+    item = type_of(args[0] if args else Any, where)
+    if kind in (Kind.SET, Kind.FROZENSET) and item.kind in _UNHASHABLE:
+        raise EntityError(f"{where}: a set holds values of a type that can be hashed, as set[str]")
+    return Type(kind, items=(item,), variadic=True)
 
 
 def _dict_key(key: Type, where: str) -> Type:
@@ -154,6 +160,9 @@ def _enum(cls: type[Enum], where: str) -> Type:
 
 
 def _nested(cls: type, where: str) -> Type:
+    if where.count(".") > _DEEPEST:
+        path = ".".join(where.split(".")[:3])
+        raise EntityError(f"{path}: {cls.__name__} may not hold itself: its values have no end")
     hints = typing.get_type_hints(cls, include_extras=True)
     members = tuple(
         (field.name, type_of(hints[field.name], f"{where}.{field.name}"))

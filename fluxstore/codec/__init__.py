@@ -16,6 +16,7 @@ from fluxstore.codec import canonical, document, plain, rules
 from fluxstore.codec.canonical import digest, proof, value_bytes
 from fluxstore.codec.jsonvalue import JsonNumber, json_value
 from fluxstore.codec.refusal import MAX_DEPTH, MAX_RECORD_BYTES, Refusal
+from fluxstore.codec.spelling import kept, read, written
 from fluxstore.entity import Entity
 from fluxstore.errors import CheckError, UsageError
 from fluxstore.kinds import Kind
@@ -84,6 +85,9 @@ class Codec:
 
     def row(self, instance: object) -> dict[str, Any]:
         """Return the plain values of an application's object; ``CheckError`` with all problems."""
+        if not isinstance(instance, self.entity.cls):
+            found, wanted = type(instance).__name__, self.entity.cls.__name__
+            raise UsageError(f"{self.entity.name} takes objects of {wanted}, not of {found}")
         given = {name: getattr(instance, name) for name in self._plain}
         values, refusals = self._convert(given)
         self._raise(values, refusals, whole=True)
@@ -235,18 +239,12 @@ class Codec:
             except Refusal as refusal:
                 refusals.append((name, refusal))
                 continue
-            encode = self.encoders[name]
-            if (value if encode is None else encode(value)) != raw or self._digits_matter(
-                name, raw
-            ):
-                spelling[name] = _kept(raw)
+            if self._encoded(name, value) != raw:
+                spelling[name] = kept(raw)
         lacking = Refusal(Reason.MISSING, "a value expected, none found")
         refusals += [(name, lacking) for name in self._required if name not in given]
         found = (*refusals, *self.broken_rules(values))
-        return Decoded(values, {n: s for n, s in spelling.items() if s is not None}, found)
-
-    def _digits_matter(self, name: str, raw: Any) -> bool:
-        return type(raw) is JsonNumber and self.entity.field(name).type.kind is Kind.DECIMAL
+        return Decoded(values, spelling, found)
 
     def encode(self, values: Row, spelling: Mapping[str, Any] | None = None) -> dict[str, Any]:
         """Return the document of *values*: field name to JSON value, in the entity's order.
@@ -254,14 +252,14 @@ class Codec:
         *spelling* (of a residue) is used for each field whose value it still decodes to.
         """
         made = {name: self._encoded(name, values[name]) for name in self._plain if name in values}
-        for name, kept in (spelling or {}).items():
-            if name in values and self._still(name, kept, values[name]):
-                made[name] = _written(kept)
+        for name, original in (spelling or {}).items():
+            if name in values and self._still(name, original, values[name]):
+                made[name] = written(original)
         return made
 
-    def _still(self, name: str, kept: Any, value: Any) -> bool:
+    def _still(self, name: str, original: Any, value: Any) -> bool:
         try:
-            return bool(self.decoders[name](_read(kept)) == value)
+            return bool(self.decoders[name](read(original)) == value)
         except Refusal:
             return False
 
@@ -335,26 +333,3 @@ def _codec(cls: type) -> Codec:
 
 def _attributes(cls: type) -> Iterable[Any]:
     return cast("Iterable[Any]", attrs.fields(cast("type[attrs.AttrsInstance]", cls)))
-
-
-def _kept(raw: Any) -> Any:
-    """Return an original JSON value as a residue holds it, or ``None`` for nothing to keep."""
-    if isinstance(raw, JsonNumber):
-        return {"$number": raw.digits}
-    if isinstance(raw, float | int) and not isinstance(raw, bool):
-        return {"$number": str(raw)} if isinstance(raw, int) else None
-    return json_value(raw)
-
-
-def _read(kept: Any) -> Any:
-    if isinstance(kept, dict) and kept.keys() == {"$number"}:
-        digits = kept["$number"]
-        return int(digits) if digits.lstrip("-").isdigit() else JsonNumber(digits)
-    return kept
-
-
-def _written(kept: Any) -> Any:
-    """Return what a JSON encoder (msgspec) writes for a kept spelling."""
-    if isinstance(kept, dict) and kept.keys() == {"$number"}:
-        return msgspec.Raw(kept["$number"].encode())
-    return kept

@@ -19,6 +19,7 @@ from fluxstore.codec.jsonvalue import by_value
 from fluxstore.kinds import ARRAY_KINDS, Kind, Type
 
 _MISSING = msgspec.msgpack.Ext(1, b"")
+_BIG_INTEGER = 2  # the extension type of integers beyond 64 bits: no text is equal to one
 _encoder = msgspec.msgpack.Encoder(order="sorted", decimal_format="string")
 _BY_VALUE = frozenset({Kind.ANY, Kind.UNION})
 _AS_IT_IS = (
@@ -33,9 +34,11 @@ def value_bytes(value: Any) -> bytes:
     return _encoder.encode(_plain_normal(value))
 
 
-def as_set(values: list[Any]) -> list[Any]:
+def as_set(values: list[Any], item: Type) -> list[Any]:
     """Return a set's plain form: each value once, in an order that every process agrees on."""
-    return [value for _, value in sorted({value_bytes(value): value for value in values}.items())]
+    make = normal(item) or _plain_normal
+    by_bytes = {_encoder.encode(make(value)): value for value in values}
+    return [value for _, value in sorted(by_bytes.items())]
 
 
 def _plain_normal(value: Any) -> Any:
@@ -44,10 +47,15 @@ def _plain_normal(value: Any) -> Any:
 
 def _number(value: Any) -> Any:
     if isinstance(value, Decimal):
-        return format(value.normalize(), "f") if value else "0"
+        return _shortest(format(value, "f")) if value else "0"
     if isinstance(value, int) and value.bit_length() > 63:
-        return str(value)
+        return msgspec.msgpack.Ext(_BIG_INTEGER, str(value).encode())
     return value
+
+
+def _shortest(digits: str) -> str:
+    """Drop the zeros that do not count; ``Decimal.normalize`` would round to 28 digits."""
+    return digits.rstrip("0").rstrip(".") if "." in digits else digits
 
 
 def normal(type_: Type) -> Normal | None:

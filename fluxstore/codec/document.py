@@ -23,12 +23,15 @@ from fluxstore.kinds import ARRAY_KINDS, Kind, Type
 from fluxstore.records import Reason
 
 _STAMP = re.compile(
-    r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d(:\d\d(\.\d{1,6}0*)?)?([Zz]|[+-]\d\d(:?\d\d)?)?\Z", re.ASCII
+    r"\d{4}-\d\d-\d\d[Tt ]([01]\d|2[0-3]):\d\d(:\d\d(\.\d{1,6}0*)?)?"
+    r"([Zz]|[+-]\d\d(:?\d\d)?)?\Z",
+    re.ASCII,
 )
 _DATE = re.compile(r"\d{4}-\d\d-\d\d\Z", re.ASCII)
-_TIME = re.compile(r"\d\d:\d\d(:\d\d(\.\d{1,6})?)?\Z", re.ASCII)
+_TIME = re.compile(r"([01]\d|2[0-3]):\d\d(:\d\d(\.\d{1,6})?)?\Z", re.ASCII)
 _UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}\Z")
 _DECIMAL = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d{1,6})?\Z", re.ASCII)
+_INTEGER = re.compile(r"(0|-?[1-9]\d*)\Z", re.ASCII)
 _DURATION = re.compile(r"(-?)P(\d+)DT(\d+)S(?:(\d{6})U)?\Z", re.ASCII)
 
 
@@ -64,9 +67,7 @@ def _text(words: str, pattern: re.Pattern[str], parse: Callable[[str], Any]) -> 
 
 
 def _stamp(text: str) -> datetime:
-    if len(text) < 20:  # a fast way out for dates with nothing behind them
-        return instant(datetime.fromisoformat(text))
-    return instant(datetime.fromisoformat(_trimmed(text)))
+    return instant(datetime.fromisoformat(_trimmed(text).upper()))  # Python reads no "z"
 
 
 def _trimmed(text: str) -> str:
@@ -145,22 +146,17 @@ def _required(type_: Type) -> list[str]:
 
 
 def _dict_key(type_: Type) -> Convert:
-    if type_.scalar is Kind.STR:
-        return to_plain(type_)
-    parse: dict[Kind, Callable[[str], Any]] = {
-        Kind.INT: int,
-        Kind.UUID: UUID,
-        Kind.DATE: date.fromisoformat,
-    }
-    convert = parse[type_.scalar]
+    """Return the function from a name in JSON to a dict's key in its one spelling."""
+    check = decoder(type_)
+    if type_.scalar is not Kind.INT:
+        return lambda name: str(check(name))
 
-    def key(value: str) -> str:
-        try:
-            return str(convert(value))
-        except ValueError:
-            raise Refusal(Reason.TYPE, f"keys that are {type_.scalar.value} expected") from None
+    def integer(name: str) -> str:
+        if not _INTEGER.match(name):
+            raise Refusal(Reason.TYPE, "names that are integers expected")
+        return str(check(int(name)))
 
-    return key
+    return integer
 
 
 def _union(type_: Type) -> Convert:

@@ -91,8 +91,9 @@ def decimal(value: Decimal) -> Decimal:
         raise Refusal(
             Reason.RANGE, "at most 131,072 digits before and 16,383 after the point expected"
         )
-    value = value if places <= 0 else value.quantize(Decimal(1)) if value else Decimal(0)
-    return value or abs(value)
+    if places > 0:  # by way of text: arithmetic would round to the context's 28 digits
+        value = Decimal(format(value, "f")) if value else Decimal(0)
+    return value or value.copy_abs()
 
 
 def instant(value: datetime) -> datetime:
@@ -123,7 +124,7 @@ def _choice(type_: Type) -> Convert:
 
     def convert(value: Any) -> Any:
         plain = value.value if type_.cls and isinstance(value, type_.cls) else value
-        if (type(plain), plain) not in known:
+        if type(plain) not in (str, int, bool) or (type(plain), plain) not in known:
             raise Refusal(Reason.CHOICE, f"{words} expected")
         return plain
 
@@ -146,7 +147,7 @@ def array(
         made = [
             _item(each, item, at) for at, (each, item) in enumerate(zip(chosen, value, strict=True))
         ]
-        return as_set(made) if is_set else made
+        return as_set(made, type_.items[0]) if is_set else made
 
     return convert
 
@@ -249,9 +250,9 @@ def _application_array(type_: Type) -> Convert:
 
 
 def _application_dict(type_: Type) -> Convert:
-    key = _FROM_TEXT[type_.items[0].scalar]
+    parse, key = _FROM_TEXT[type_.items[0].scalar], to_application(type_.items[0])
     item = to_application(type_.items[1])
-    return lambda value: {key(name): item(each) for name, each in value.items()}
+    return lambda value: {key(parse(name)): item(each) for name, each in value.items()}
 
 
 def _application_nested(type_: Type) -> Convert:

@@ -23,9 +23,17 @@ class Refusal(ValueError):  # noqa: N818 - it is an answer, not a fault
         self.expected = expected
         self.path = path
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle with the path, which is keyword-only."""
+        return _refusal, (self.reason, self.expected, self.path)
+
     def under(self, step: str) -> Refusal:
         """Return the same refusal seen from one container further out."""
         return Refusal(self.reason, self.expected, path=step + self.path)
+
+
+def _refusal(reason: Reason, expected: str, path: str) -> Refusal:
+    return Refusal(reason, expected, path=path)
 
 
 def mistyped(wanted: str, found: Any) -> Refusal:

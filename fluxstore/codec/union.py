@@ -1,11 +1,13 @@
 """Unions: a value is stored as JSON, with a tag where two options would look alike.
 
 ``int | str`` needs no tag. In ``str | datetime`` both are text: the str stays as it is and the
-datetime becomes ``{"$as": "datetime", "value": "2026-01-02T03:04:05.000Z"}``.
+datetime becomes ``{"$as": "datetime", "value": "2026-01-02T03:04:05.000Z"}``. What others wrote
+without tags is read as the first option that takes it.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import attrs
@@ -30,76 +32,124 @@ _SHAPES: dict[Kind, str] = {
     Kind.NESTED: "object",
     Kind.ANY: "any",
 }
-_UNTAGGED = frozenset({Kind.STR, Kind.LIST, Kind.DICT, Kind.ANY})
+_PLAINEST = (Kind.STR, Kind.LIST, Kind.DICT, Kind.ANY)
+"""Of options of one shape, the first of these goes without a tag."""
+_ASKED_LAST = {Kind.FLOAT: 1, Kind.DECIMAL: 2, Kind.ANY: 3}
+"""These take what other options mean: an int is a number, a number is a Decimal's JSON form."""
 
 
 @attrs.frozen
 class _Option:
-    tag: str | None
+    name: str
+    tagged: bool
     to_plain: Convert
     encode: Convert
     decode: Convert
     application: Convert
 
     def wrapped(self, value: Any) -> Any:
-        return value if self.tag is None else {_TAG: self.tag, _VALUE: value}
+        """Return the JSON form: tagged where it must be, or where it would look tagged."""
+        return {_TAG: self.name, _VALUE: value} if self.tagged or _is_tagged(value) else value
 
-    def unwrapped(self, value: Any) -> Any:
-        if self.tag is None:
-            return value
-        if isinstance(value, dict) and value.keys() == {_TAG, _VALUE} and value[_TAG] == self.tag:
-            return value[_VALUE]
-        raise Refusal(Reason.TYPE, f"a value tagged {self.tag} expected")
+
+def _is_tagged(value: Any) -> bool:
+    return isinstance(value, dict) and value.keys() == {_TAG, _VALUE}
 
 
 def _options(type_: Type) -> tuple[_Option, ...]:
-    shapes = [_SHAPES.get(item.scalar, "text") for item in type_.items]
-    return tuple(
-        _option(item, tagged=shapes.count(shape) > 1 and item.kind not in _UNTAGGED)
-        for item, shape in zip(type_.items, shapes, strict=True)
-    )
+    """Return the options in the order in which they are asked: those with a tag first."""
+    shapes: dict[str, list[Type]] = {}
+    for item in type_.items:
+        shapes.setdefault(_SHAPES.get(item.scalar, "text"), []).append(item)
+    options = [
+        (item, _option(item, tagged=len(alike) > 1 and item is not _plainest(alike)))
+        for alike in shapes.values()
+        for item in alike
+    ]
+    options.sort(key=lambda one: (not one[1].tagged, _ASKED_LAST.get(one[0].kind, 0)))
+    return tuple(option for _, option in options)
+
+
+def _plainest(alike: list[Type]) -> Type | None:
+    plain_ones = [item for item in alike if item.kind in _PLAINEST]
+    return plain_ones[0] if plain_ones else None
 
 
 def _option(type_: Type, *, tagged: bool) -> _Option:
-    name = type_.cls.__name__ if type_.cls else type_.kind.value
     return _Option(
-        tag=name if tagged else None,
-        to_plain=plain.to_plain(type_),
+        name=_name(type_),
+        tagged=tagged,
+        to_plain=_exact(type_),
         encode=document.encoder(type_) or (lambda value: value),
         decode=document.decoder(type_),
         application=plain.to_application(type_),
     )
 
 
-def _first(options: tuple[_Option, ...], attempt: Any) -> Any:
-    """Return the first option's answer that is not refused; tagged options are asked first."""
-    for option in sorted(options, key=lambda one: one.tag is None):
-        try:
-            return attempt(option)
-        except Refusal:
-            continue
-    raise Refusal(Reason.TYPE, "a value of one of the union's types expected")
+def _name(type_: Type) -> str:
+    """Return the words for a type; two options of one kind differ in their items."""
+    if type_.cls:
+        return str(type_.cls.__name__)
+    items = ", ".join(map(_name, type_.items))
+    return f"{type_.kind.value}[{items}]" if items else type_.kind.value
+
+
+def _exact(type_: Type) -> Convert:
+    """Return ``to_plain``, which for an Enum of a union takes members only, not their values."""
+    convert = plain.to_plain(type_)
+    if type_.kind is not Kind.ENUM:
+        return convert
+
+    def member(value: Any) -> Any:
+        if not isinstance(value, type_.cls):
+            raise Refusal(Reason.TYPE, f"a {type_.cls.__name__} expected")
+        return convert(value)
+
+    return member
 
 
 def to_plain(type_: Type) -> Convert:
     """Return the function from an application's value to the union's JSON form."""
     options = _options(type_)
-    return lambda value: _first(
-        options, lambda one: one.wrapped(json_value(one.encode(one.to_plain(value))))
-    )
+
+    def convert(value: Any) -> Any:
+        return _first(options, lambda one: one.wrapped(json_value(one.encode(one.to_plain(value)))))
+
+    return convert
 
 
 def decoder(type_: Type) -> Convert:
     """Return the function that checks a JSON value and gives it its canonical spelling."""
     options = _options(type_)
-    return lambda value: _first(
-        options, lambda one: one.wrapped(json_value(one.encode(one.decode(one.unwrapped(value)))))
+    return lambda value: _decoded(
+        options, value, lambda one, inner: one.wrapped(json_value(one.encode(one.decode(inner))))
     )
 
 
 def to_application(type_: Type) -> Convert:
     """Return the function from the union's JSON form to the application's value."""
     options = _options(type_)
-    return lambda value: _first(
-        options, lambda one: one.application(one.decode(one.unwrapped(value)))
+    return lambda value: _decoded(
+        options, value, lambda one, inner: one.application(one.decode(inner))
     )
+
+
+def _decoded(
+    options: tuple[_Option, ...], value: Any, attempt: Callable[[_Option, Any], Any]
+) -> Any:
+    if _is_tagged(value):
+        named = [one for one in options if one.name == value[_TAG]]
+        if named:
+            return attempt(named[0], value[_VALUE])
+    untagged_first = sorted(options, key=lambda one: one.tagged)
+    return _first(untagged_first, lambda one: attempt(one, value))
+
+
+def _first(options: Any, attempt: Callable[[_Option], Any]) -> Any:
+    """Return the first option's answer that is not refused."""
+    for option in options:
+        try:
+            return attempt(option)
+        except Refusal:
+            continue
+    raise Refusal(Reason.TYPE, "a value of one of the union's types expected")

@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from fluxstore.adapter import Adapter, Batch
-from fluxstore.codec import Codec
+from fluxstore.codec import Codec, JsonNumber
 from fluxstore.entity import entity_of
 from fluxstore.records import Delete, Put, Residue
 from fluxstore.testing import strategies
@@ -101,7 +101,8 @@ class TestFidelity:
 SPELLINGS: dict[str, list[Any]] = {
     "moment": ["2026-01-02T03:04:05Z", "2026-01-02T08:34:05+05:30", "2026-01-02 03:04Z"],
     "ident": ["6BA7B810-9DAD-11D1-80B4-00C04FD430C8"],
-    "exact": ["1e3", "+1.10", "-0", ".5"],
+    "exact": ["1e3", "+1.10", "-0", ".5", 5, JsonNumber("1.10"), JsonNumber("1e22")],
+    "prices": [[5, JsonNumber("0.12345678901234567890"), "1.10", 0.5]],
     "clock": ["12:30"],
     "moments": [["2026-01-02T08:34:05+05:30", "2026-01-02T03:04:05Z"]],
     "word_set": [["b", "a"]],

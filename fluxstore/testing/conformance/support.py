@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+import msgspec
 import pytest
 
 from fluxstore.adapter import Adapter, Capability, Collection
@@ -115,7 +116,7 @@ def _spelt(value: Any) -> Any:
         return [_spelt(item) for item in value]
     if isinstance(value, str | None):
         return value
-    return bytes(value) if isinstance(value, memoryview) else repr(value)
+    return bytes(value) if isinstance(value, msgspec.Raw) else repr(value)
 
 
 def same(expected: Any, found: Any) -> bool:

@@ -351,6 +351,7 @@ def _check_rules(one: Entity, each: Field) -> None:
             f"field {each.name}: set_null needs a field that may be None", entity=one.name
         )
     for rule, kinds in _NEEDS.items():
-        if getattr(rules, rule) not in (None, False) and each.type.kind not in kinds:
+        told = getattr(rules, rule)
+        if told is not None and told is not False and each.type.kind not in kinds:
             words = " or ".join(sorted(kind.value for kind in kinds))
             raise EntityError(f"field {each.name}: {rule} needs {words}", entity=one.name)

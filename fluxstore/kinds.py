@@ -154,7 +154,7 @@ def _dict_key(key: Type, where: str) -> Type:
 
 def _enum(cls: type[Enum], where: str) -> Type:
     choices = tuple(member.value for member in cls)
-    if any(type(choice) not in (str, int) for choice in choices):
+    if not choices or any(type(choice) not in (str, int) for choice in choices):
         raise EntityError(f"{where}: values of the Enum {cls.__name__} must be str or int")
     return Type(Kind.ENUM, choices=choices, cls=cls)
 

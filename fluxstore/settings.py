@@ -46,11 +46,11 @@ def duration(value: Any) -> timedelta:
     ``ValueError`` for anything else: NaN, infinities and negative values included.
     """
     if isinstance(value, timedelta):
-        return value
-    if isinstance(value, str) and (found := _DURATION.match(value.strip())):
+        seconds = value.total_seconds()
+    elif isinstance(value, str) and (found := _DURATION.match(value.strip())):
         seconds = float(found[1]) * _SECONDS[found[2]]
     elif isinstance(value, int | float) and not isinstance(value, bool):
-        seconds = float(value)
+        seconds = value
     else:
         raise ValueError('a duration like "30s" or "250ms" expected')
     if not 0 <= seconds <= 366 * 86400:

@@ -1,4 +1,4 @@
-"""Regressions that an application's JSON files had before: lost updates, torn files, lost children."""
+"""Regressions that JSON files had before: lost updates, torn files, lost children."""
 
 from __future__ import annotations
 

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import Executor
 from pathlib import Path
 
 import attrs
 
 from fluxstore.calls import Lens, Move
+from fluxstore.entity import Entity
 from fluxstore.errors import UsageError
 from fluxstore.migration.progress import Report, Stopped, never, silent
+
+
+def _unheard(_: Entity, __: str, ___: tuple[str, ...]) -> None:
+    """Tell nobody."""
 
 
 def _positive(_: object, attribute: attrs.Attribute[float | None], value: float | None) -> None:
@@ -54,6 +59,8 @@ class Options:
     """Entity name to what moves its batches; ``target.merge`` where there is none."""
     lenses: Mapping[str, Lens] = attrs.field(factory=dict)
     """Entity name to what a validation looks at its records through."""
+    diverged: Callable[[Entity, str, tuple[str, ...]], None] = _unheard
+    """Hears of every difference that a validation confirms: entity, key, names of fields."""
     progress: Report = silent
     stopped: Stopped = never
     """Asked between batches: ``True`` finishes the batch and leaves a state to go on from."""

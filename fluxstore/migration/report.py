@@ -11,6 +11,7 @@ from typing import Any
 import attrs
 
 from fluxstore.adapter import Finding
+from fluxstore.migration.differences import Difference
 from fluxstore.migration.spool import problem_to_json
 from fluxstore.records import Problem
 
@@ -170,6 +171,91 @@ class MigrationReport:
         if self.problem_count:
             return QUARANTINED
         return DIFFERENT if self.extra else OK
+
+    def to_json(self) -> Any:
+        """Return the report as JSON values."""
+        return to_json(self)
+
+
+@attrs.frozen
+class Validated:
+    """What comparing one entity found."""
+
+    entity: str
+    source_place: str
+    target_place: str
+    source_records: int = 0
+    target_records: int = 0
+    equal: int = 0
+    missing: int = 0
+    orphan: int = 0
+    diverged: int = 0
+    undecodable: int = 0
+    quarantined: int = 0
+    """Keys known to stay behind: neither equal nor a difference."""
+    union: int = 0
+    """Different keys on both sides together."""
+    source_root: str = ""
+    """SHA-256 over all records of the source, whatever their order (``compare.Root``)."""
+    target_root: str = ""
+    refused: Problem | None = None
+    """Why a file could not be compared at all."""
+
+    @property
+    def differences(self) -> int:
+        """Records that are not the same on both sides."""
+        return self.missing + self.orphan + self.diverged + self.undecodable
+
+    @property
+    def accuracy(self) -> float:
+        """Equal records, as a share of all keys."""
+        return self.equal / self.union if self.union else float(self.refused is None)
+
+
+@attrs.frozen
+class ValidationReport:
+    """What comparing two backends found."""
+
+    migration: str
+    source: Mapping[str, str]
+    target: Mapping[str, str]
+    entities: tuple[Validated, ...]
+    differences: tuple[Difference, ...]
+    """The first thousand; all are in ``differences_file`` where one was named."""
+    quarantined: tuple[Problem, ...]
+    """What is known to stay behind; the first thousand of each entity."""
+    epoch: int
+    started: datetime
+    ended: datetime
+    sample: float | None = None
+    """The share of keys that was compared; ``None`` for all."""
+    notices: tuple[str, ...] = ()
+    """What the reader should know beside the numbers."""
+    differences_file: Path | None = None
+
+    @property
+    def seconds(self) -> float:
+        """How long it took."""
+        return (self.ended - self.started).total_seconds()
+
+    @property
+    def difference_count(self) -> int:
+        """Differences of all entities."""
+        return sum(one.differences for one in self.entities)
+
+    @property
+    def accuracy(self) -> float:
+        """Equal records, as a share of all keys."""
+        union = sum(one.union for one in self.entities)
+        refused = any(one.refused for one in self.entities)
+        return sum(one.equal for one in self.entities) / union if union else float(not refused)
+
+    @property
+    def exit_code(self) -> int:
+        """4 where something stays behind or was refused, 5 for differences, else 0."""
+        if any(one.quarantined or one.refused for one in self.entities):
+            return QUARANTINED
+        return DIFFERENT if self.difference_count else OK
 
     def to_json(self) -> Any:
         """Return the report as JSON values."""

@@ -92,6 +92,9 @@ class PileLedger:
     def control(self, entity: str) -> None:
         return None
 
+    def quarantine(self, entity: str):
+        return ()
+
 
 @attrs.define
 class Pile:

@@ -10,6 +10,7 @@ from typer.core import TyperGroup
 
 from fluxstore.cli import exits, options, render
 from fluxstore.cli.session import Session
+from fluxstore.errors import UsageError
 
 
 class Commands(TyperGroup):
@@ -55,6 +56,8 @@ def _root(
 ) -> None:
     """Move an application's records from any backend to any other: typed, checked, lossless."""
     if ctx.invoked_subcommand is None:
+        if Session.of(ctx).json:
+            raise UsageError("a command expected", next_step="see `fluxstore --help`")
         typer.echo(ctx.get_help())
         raise typer.Exit(exits.USAGE)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import attrs
 
@@ -28,9 +28,7 @@ def assemble(drafts: Sequence[Draft]) -> Plan:
     classes: set[str] = set()
     made: list[Made] = []
     for draft in drafts:
-        made.append(_entity(draft, None, classes))
-        parent = made[-1].plan
-        made += [_entity(child, parent, classes) for child in draft.children]
+        made += _entities(draft, None, classes)
     _refer(made)
     _follow_types(made)
     return Plan(tuple(one.plan for one in made), naming=_naming(made))
@@ -42,10 +40,18 @@ def _name_apart(drafts: Sequence[Draft]) -> None:
         if draft.name in used:
             draft.name = f"{naming.snake(draft.file.removesuffix('.json'))}_{draft.name}"
         draft.name = naming.unused(draft.name, used)
-    for child in (child for draft in drafts for child in draft.children):
+    for child in (child for draft in drafts for child in draft.inside()):
         if child.name in used and child.parent is not None:
             child.name = f"{naming.singular(child.parent.name)}_{child.name}"
         child.name = naming.unused(child.name, used)
+
+
+def _entities(draft: Draft, parent: EntityPlan | None, classes: set[str]) -> Iterator[Made]:
+    """Yield the entity of a draft, then those inside it."""
+    made = _entity(draft, parent, classes)
+    yield made
+    for child in draft.children:
+        yield from _entities(child, made.plan, classes)
 
 
 def _entity(draft: Draft, parent: EntityPlan | None, classes: set[str]) -> Made:
@@ -125,7 +131,7 @@ def _reasons(draft: Draft, key: Sequence[str]) -> list[str]:
     if draft.key.warning:
         reasons.append(f"{draft.key.warning}: `assess` will name them")
     if draft.shape.odd:
-        reasons.append(f"{draft.shape.odd:,} items are no objects: `assess` will name them")
+        reasons.append(f"{draft.shape.odd:,} of the items are no objects: `assess` will name them")
     return reasons
 
 
@@ -170,7 +176,10 @@ def _key_type(plan: EntityPlan) -> str:
 
 
 def _naming(made: Sequence[Made]) -> str:
-    names = [field.source_name for one in made for field in one.plan.fields]
-    humps = sum(name != name.lower() and "_" not in name for name in names)
-    snakes = sum("_" in name.strip("_") for name in names)
-    return "camelCase" if humps > snakes else "snake_case"
+    """Return the style under which the fewest fields need to be renamed."""
+    fields = [field for one in made for field in one.plan.fields if field.source_name]
+
+    def renamed(style: str) -> int:
+        return sum(naming.spelled(field.name, style) != field.source_name for field in fields)
+
+    return min(naming.STYLES, key=renamed)

@@ -90,8 +90,7 @@ def _place(entity: EntityPlan, style: str) -> Iterator[tuple[str, Any]]:
 
 def _renamed(entity: EntityPlan, style: str) -> Iterator[tuple[str, str]]:
     for field in entity.fields:
-        usual = naming.camel(field.name) if style == "camelCase" else field.name
-        if field.source_name not in ("", usual):
+        if field.source_name not in ("", naming.spelled(field.name, style)):
             yield field.name, field.source_name
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import PurePath
 
 import attrs
@@ -32,6 +32,12 @@ class Draft:
     parent: Draft | None = None
     children: list[Draft] = attrs.field(factory=list)
 
+    def inside(self) -> Iterator[Draft]:
+        """Yield every draft inside this one, each after the one around it."""
+        for child in self.children:
+            yield child
+            yield from child.inside()
+
 
 def drafts_of(file: str, arrays: Mapping[tuple[str, ...], Shape]) -> tuple[list[Draft], str]:
     """Return the drafts of a file's arrays, and why one of them is none."""
@@ -43,12 +49,14 @@ def drafts_of(file: str, arrays: Mapping[tuple[str, ...], Shape]) -> tuple[list[
         records = ".".join(place)
         if not shape.count and (shape.odd or anything):
             continue  # texts or numbers, or an empty array beside a full one
-        name = _name(records, stem, alone=len(arrays) == 1)
+        name = _name(place[-1] if place else "", stem, alone=len(arrays) == 1)
         key = (
             keys.choose(shape, name) if shape.count else KeyChoice(("id",), "nothing is there yet")
         )
         where = f"{records}: " if records else ""
-        if key is None:
+        if any("." in part or not part for part in place):
+            reasons.append(f"{where}an array whose name has a dot, or is empty, cannot be named")
+        elif key is None:
             reasons.append(f"{where}no field, and no two together, identify a record")
         elif not name:
             reasons.append(f"{where}its name has no ASCII letter or digit")
@@ -81,4 +89,6 @@ def _child(parent: Draft, name: str, values: Values) -> Draft | None:
     if own in NEEDS_PARENT:
         own = f"{naming.singular(parent.name)}_{own}"
     key = keys.choose(shape, own, nested=True)
-    return None if key is None else Draft(own, shape, key, parent.file, name, parent)
+    if key is None or "." in name:
+        return None
+    return _with_children(Draft(own, shape, key, parent.file, name, parent))

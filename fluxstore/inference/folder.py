@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import attrs
 
@@ -39,6 +39,8 @@ class Seen:
     beside: int = 0
     """Values beside the arrays that are no objects."""
     with_bom: bool = False
+    is_keyed: bool = False
+    """Whether the objects beside the arrays are records under their ids."""
 
 
 def tell_nobody(_: Reading) -> None:
@@ -114,10 +116,25 @@ def see_file(path: Path, counter: _Counter) -> Seen:
             counter.records += 1
         elif isinstance(piece.value, dict):
             seen.objects.see(piece.value)
+            _see_inside(seen, piece.name, piece.value)
         else:
             seen.beside += 1
     counter.end(path)
+    if seen.is_keyed:
+        seen.arrays = {place: shape for place, shape in seen.arrays.items() if len(place) == 1}
     return seen
+
+
+def _see_inside(seen: Seen, name: str, value: dict[str, Any]) -> None:
+    """See the arrays one level further in: ``{"data": {"users": [...]}}``."""
+    for inner, items in value.items():
+        if isinstance(items, list) and any(isinstance(item, dict) for item in items):
+            if any(place[1:] == (inner,) for place in seen.arrays):
+                seen.is_keyed = True  # the same array in several objects: they are records
+                continue
+            shape = seen.arrays.setdefault((name, inner), Shape())
+            for item in items:
+                shape.see(item)
 
 
 def _why_nothing(seen: Seen) -> str:

@@ -66,9 +66,9 @@ def _named_like_a_key(name: str, shape: Shape) -> KeyChoice:
     twice = len(values.hashes or ()) - len(set(values.hashes or ()))
     parts = []
     if lacking:
-        parts.append(f"{lacking:,} records have no {name}")
+        parts.append(f"{lacking:,} of {shape.count:,} records have no {name}")
     if twice and values.checked:
-        parts.append(f"{twice:,} records have the {name} of another")
+        parts.append(f"{twice:,} of {shape.count:,} have the {name} of another")
     reason = "named like a key" + ("" if parts else ", never twice")
     return KeyChoice((name,), reason, warning=" and ".join(parts))
 

@@ -38,10 +38,22 @@ def snake(name: str) -> str:
     return f"n{words}" if words[:1].isdigit() else words.rstrip("_")
 
 
-def camel(name: str) -> str:
-    """Return a snake_case *name* in camelCase, as the JSON adapter's ``naming`` does."""
+STYLES = ("snake_case", "camelCase", "PascalCase", "kebab-case")
+
+
+def spelled(name: str, style: str) -> str:
+    """Return a snake_case *name* in one of ``STYLES``, as the JSON adapter spells it."""
     first, *rest = name.split("_")
-    return first + "".join(part[:1].upper() + part[1:] for part in rest)
+    humps = "".join(part[:1].upper() + part[1:] for part in rest)
+    match style:
+        case "camelCase":
+            return first + humps
+        case "PascalCase":
+            return first[:1].upper() + first[1:] + humps
+        case "kebab-case":
+            return name.replace("_", "-")
+        case _:
+            return name
 
 
 def field_name(name: str, taken: frozenset[str] = TAKEN) -> str:

@@ -18,6 +18,7 @@ MOST_FIELDS = 400
 MOST_VALUES = 4_000_000
 """Values of one field whose uniqueness and references are checked: 8 bytes each."""
 MOST_CHOICES = 12
+DEEPEST = 3
 EXACT_IN_A_FLOAT = 2**53
 MAX_INT = 2**63 - 1
 TEXT_KINDS = ("datetime", "date", "UUID", "naive")
@@ -139,8 +140,8 @@ class Shape:
     fields: dict[str, Values] = attrs.field(factory=dict)
     pairs: dict[tuple[str, str], Hashes] = attrs.field(factory=dict)
     """Pairs of names that together might be the key where no single name is."""
-    nested: bool = True
-    """Whether arrays inside may be records of their own."""
+    nested: int = DEEPEST
+    """How many levels of arrays inside may be records of their own."""
 
     def see(self, record: Any) -> None:
         """Add one record."""
@@ -169,7 +170,7 @@ class Shape:
 
     def _see_children(self, values: Values, items: list[Any]) -> None:
         if values.records is None:
-            values.records = Shape(nested=False)
+            values.records = Shape(nested=self.nested - 1)
         inner = values.records
         for item in items:
             inner.see(item)

@@ -27,7 +27,7 @@ def module_text(plan: Plan, *, source: str = "") -> str:
     """Return the whole module; *source* says where the records were read from."""
     classes = [_class(entity) for entity in plan.entities]
     imports = _imports(plan)
-    head = _HEAD.format(source=f" from {source}" if source else "")
+    head = _HEAD.format(source=f" from {_documented(source)}" if source else "")
     return head + "\n" + "\n".join(imports) + "\n" + "".join(f"\n\n{text}" for text in classes)
 
 
@@ -74,8 +74,12 @@ def _tuple(names: Sequence[str]) -> str:
 
 def _docstring(entity: EntityPlan) -> list[str]:
     text = f"One of {entity.name}: {entity.place.words()}."
-    text = printable(text).replace("\\", "\\\\").replace('"', "'")
-    return [f'{INDENT}"""{text}"""']
+    return [f'{INDENT}"""{_documented(text)}"""']
+
+
+def _documented(text: str) -> str:
+    """Return *text* so that it stays inside a docstring."""
+    return printable(text).replace("\\", "\\\\").replace('"', "'")
 
 
 def _field(field: FieldPlan) -> Iterator[str]:

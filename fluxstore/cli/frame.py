@@ -35,6 +35,8 @@ def run(arguments: Sequence[str], signals: Signals) -> int:
     except KeyboardInterrupt:
         return _stopped(session)
     except Exception as error:  # noqa: BLE001 - the one place where every error gets its line
+        if signals.received and _is_stop(error):
+            return _stopped(session)
         return _failed(session, error)
 
 
@@ -71,6 +73,12 @@ def _answer(returned: object) -> render.Answer:
 def _words(ctx: Any) -> str:
     """Return the command's own words: ``schema apply``."""
     return str(ctx.meta.get(NAME, ctx.invoked_subcommand or ""))
+
+
+def _is_stop(error: Exception) -> bool:
+    from fluxstore.migration.progress import StoppedError
+
+    return isinstance(error, StoppedError)
 
 
 def _stopped(session: Session) -> int:

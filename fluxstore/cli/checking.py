@@ -1,0 +1,167 @@
+"""``validate`` and ``verify-certificate``: are both sides equal, and was it so?"""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import attrs
+import typer
+
+from fluxstore.cli import ends, exits, history, render, summaries
+from fluxstore.cli.ends import EntityNames, From, To
+from fluxstore.cli.moving import Workers, choices
+from fluxstore.cli.render import Styled
+from fluxstore.cli.session import Session
+
+if TYPE_CHECKING:
+    from fluxstore.migration.certificate import Certificate
+    from fluxstore.migration.report import ValidationReport
+
+
+def validate(
+    ctx: typer.Context,
+    *,
+    source: From = "",
+    target: To = "",
+    entity: EntityNames = [],  # noqa: B006 - Typer reads the default and never changes it
+    workers: Workers = 1,
+    sample: Annotated[
+        float | None,
+        typer.Option(metavar="SHARE", help="Compare this share of the keys only, 0 to 1."),
+    ] = None,
+    report: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write a page for people: report.html.")
+    ] = None,
+    certificate: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Where to write the certificate; default: .fluxstore/."),
+    ] = None,
+    differences: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="List every difference, as JSON lines.")
+    ] = None,
+) -> render.Answer:
+    """Compare both sides, both ways: every record and every field.
+
+    Names file, key and field of each difference, and writes a signed certificate. Nothing else is
+    written. Exit code 5 for differences, 4 where records are known to have stayed behind.
+    """
+    from fluxstore.adapter import Use
+    from fluxstore.cli.report import require_jinja2, write_report
+    from fluxstore.migration.verify import validate as run
+
+    session = Session.of(ctx)
+    if report is not None:
+        require_jinja2()
+    with ends.opened(session, source, target, entity, uses=(Use.SOURCE, Use.SOURCE)) as both:
+        chosen: dict[str, Any] = {
+            "entities": both.entities,
+            "sample": sample,
+            "differences_file": differences,
+            "diverged": session.plugins.diverged,
+            "lenses": ends.lenses(session, both),
+        }
+        with choices(session, workers, **chosen) as options:
+            found = run(both.source, both.target, both.config.entities, options)
+    session.plugins.validated(found)
+    signed = _certified(session, found, certificate)
+    history.remember(session.config.folder, found, signed.path if signed else None)
+    if report is not None:
+        write_report(report, found)
+    return _answer(found, signed, report)
+
+
+@attrs.frozen
+class Signed:
+    """A certificate and where it is."""
+
+    certificate: Certificate
+    path: Path
+
+
+def _certified(session: Session, found: ValidationReport, path: Path | None) -> Signed | None:
+    """Write the certificate, where that can be done or was asked for."""
+    from fluxstore.migration.certificate import certify
+
+    if path is None and (found.sample is not None or find_spec("cryptography") is None):
+        return None
+    folder = session.config.folder
+    path = path or history.certificate_path(folder, found)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return Signed(certify(found, path, key_file=history.key_file(folder)), path)
+
+
+def _answer(found: ValidationReport, signed: Signed | None, page: Path | None) -> render.Answer:
+    head = ("entity", "source", "target", "equal", "missing", "orphan", "diverged", "stays behind")
+    rows: list[list[object]] = [
+        [one.entity, one.source_records, one.target_records, one.equal, one.missing, one.orphan,
+         one.diverged, one.quarantined]
+        for one in found.entities
+    ]  # fmt: skip
+    lines = [summaries.way(found), "", *render.table(head, rows), ""]
+    lines += [*found.notices, *_verdict(found)]
+    data = dict(found.to_json())
+    if signed is not None:
+        lines.append(
+            f"certificate: {signed.path}, signed by {signed.certificate.fingerprint[:16]}…"
+        )
+        data["certificate"] = str(signed.path)
+        data["fingerprint"] = signed.certificate.fingerprint
+    if page is not None:
+        lines.append(f"report: {page}")
+    return render.Answer(data, lines, _problems(found), found.exit_code)
+
+
+def _problems(found: ValidationReport) -> list[str]:
+    more = "name a file with --differences to list all of them"
+    lines = summaries.first(found.differences, found.difference_count, more)
+    stayed = sum(one.quarantined for one in found.entities)
+    lines += summaries.first(found.quarantined, stayed, "`fluxstore assess` lists all of them")
+    return [*lines, *(str(one.refused) for one in found.entities if one.refused)]
+
+
+def _verdict(found: ValidationReport) -> list[str]:
+    share = f"{found.accuracy:.4%} of all keys equal"
+    part = f", of a sample of {found.sample:.0%}" if found.sample is not None else ""
+    way = summaries.options_of(found)
+    if found.exit_code == exits.OK:
+        return [Styled(f"both sides are equal ({share}{part})", "green")]
+    if found.difference_count:
+        count = render.count(found.difference_count, "difference")
+        return [
+            Styled(f"{count} ({share}{part})", "red"),
+            f"next: fluxstore repair --plan {way}, or migrate again: what drifted is repaired",
+        ]
+    return [
+        Styled(f"what crossed is equal; some records stayed behind ({share}{part})", "yellow"),
+        f"next: fluxstore assess {way} says why",
+    ]
+
+
+def verify_certificate(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="The certificate.")],
+    *,
+    fingerprint: Annotated[
+        str | None,
+        typer.Option(metavar="HEX", help="Refuse a certificate that another key has signed."),
+    ] = None,
+) -> render.Answer:
+    """Check a certificate, offline: unchanged since it was signed, and what it says.
+
+    Exit code 5 where it was changed, or says that both sides differed.
+    """
+    from fluxstore.migration.certificate import verify_certificate as run
+
+    found = run(file, fingerprint=fingerprint)
+    content = found.content
+    style = "green" if found.equal else "red"
+    lines = [
+        Styled(f"{file} is as it was signed: both sides were {content['verdict']}", style),
+        f"{content['source']['where']} → {content['target']['where']}",
+        f"compared {content['started']} to {content['ended']}, epoch {content['epoch']}",
+        f"signed by {found.fingerprint}",
+    ]
+    code = exits.OK if found.equal else exits.DIFFERENCES
+    data = {"file": str(file), "fingerprint": found.fingerprint, "content": content}
+    return render.Answer(data, lines, exit_code=code)

@@ -1,0 +1,89 @@
+"""What a write leaves in the ledger, in its own transaction: its fence, version, mark and op."""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from collections.abc import Iterable
+
+from fluxstore.adapter import Control
+from fluxstore.codec import Codec
+from fluxstore.entity import Entity
+from fluxstore.errors import SealedError, StalePhaseError
+from fluxstore.records import UNTOUCHED, Key, Version
+from fluxstore_sqlite.ledger import control_of, of_ledger, set_version, version_of
+from fluxstore_sqlite.unit import Unit
+
+_FORGET_EVERY_SECONDS = 60
+
+
+def fence(driver: sqlite3.Connection, entity: Entity) -> None:
+    """Let an application's write pass only where this backend is the authority, or alone."""
+    control = control_of(driver, entity.name)
+    if control is None or control.role == "authority":
+        return
+    if control.role in ("sealed", "committing"):
+        raise SealedError("writes wait for a cutover to end", entity=entity.name)
+    raise StalePhaseError(
+        f"this backend is {control.role} since epoch {control.epoch}",
+        entity=entity.name,
+        next_step="read the phase again and write to the authority",
+    )
+
+
+def note(unit: Unit) -> None:
+    """Give each touched record its next version, and a mark where there is a follower.
+
+    Without a control record nothing is noted but what had a version already: versions are sparse.
+    """
+    governed: dict[str, Control | None] = {}
+    for (name, key), existed in unit.touched.items():
+        if name not in governed:
+            governed[name] = control_of(unit.driver, name)
+        _note_one(unit, unit.tables.entities[name], key, governed[name], existed=existed)
+
+
+def _note_one(
+    unit: Unit, entity: Entity, key: Key, control: Control | None, *, existed: bool
+) -> None:
+    text = Codec.of(entity).key_text(key)
+    old = version_of(unit.driver, entity.name, text)
+    if control is None and old is None:
+        return
+    start = old or (UNTOUCHED if existed else Version(0, 0))
+    epoch = control.epoch if control else start.epoch
+    gone = unit.find(unit.rows(entity), key) is None
+    version = Version(epoch, start.seq + 1, deleted=gone)
+    set_version(unit.driver, entity.name, text, version)
+    if control is not None and control.phase != "off":
+        mark = (entity.name, text, version.epoch, version.seq)
+        unit.driver.execute(of_ledger("set_mark"), mark)
+
+
+class Ops:
+    """The operations that have taken effect, remembered for a while."""
+
+    def __init__(self, retention_seconds: float) -> None:
+        """Remember each for *retention_seconds* at least."""
+        self._retention_seconds = retention_seconds
+        self._forgot_at = 0.0
+
+    def is_done(self, driver: sqlite3.Connection, op_id: str, entity: Entity) -> bool:
+        """Tell whether the operation has taken effect on *entity*."""
+        found = driver.execute(of_ledger("has_op"), (op_id, entity.name)).fetchone()
+        return found is not None
+
+    def note(
+        self, driver: sqlite3.Connection, op_id: str, entity: Entity, keys: Iterable[Key]
+    ) -> None:
+        """Write that the operation takes effect on *keys*, and forget some that are long over."""
+        now = time.time()
+        codec = Codec.of(entity)
+        for key in keys:
+            text = codec.key_text(key)
+            version = version_of(driver, entity.name, text) or UNTOUCHED
+            row = (op_id, entity.name, text, version.epoch, version.seq, int(now))
+            driver.execute(of_ledger("note_op"), row)
+        if now - self._forgot_at > _FORGET_EVERY_SECONDS:
+            driver.execute(of_ledger("forget_ops"), (int(now - self._retention_seconds),))
+            self._forgot_at = now

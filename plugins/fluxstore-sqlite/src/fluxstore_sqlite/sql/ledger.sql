@@ -1,0 +1,150 @@
+-- Statements on the ledger's tables.
+
+-- name: control
+-- What governs an entity: its own row, else that of '*'.
+SELECT epoch, role, phase, migration, format FROM _fluxstore_control
+WHERE entity IN (?, '*') ORDER BY entity = '*' LIMIT 1
+
+-- name: own_control
+-- The row of one entity, or of '*', and no other.
+SELECT epoch, role, phase, migration, format FROM _fluxstore_control WHERE entity = ?
+
+-- name: set_control
+-- The new control of an entity, compared before in the same transaction.
+INSERT INTO _fluxstore_control (entity, epoch, role, phase, migration, format)
+VALUES (?, ?, ?, ?, ?, ?)
+ON CONFLICT (entity) DO UPDATE SET
+    epoch = excluded.epoch, role = excluded.role, phase = excluded.phase,
+    migration = excluded.migration, format = excluded.format
+
+-- name: version
+-- The version of one touched key.
+SELECT epoch, seq, deleted FROM _fluxstore_versions WHERE entity = ? AND key = ?
+
+-- name: has_versions
+-- Whether any key of an entity was touched: versions are sparse.
+SELECT 1 FROM _fluxstore_versions WHERE entity = ? LIMIT 1
+
+-- name: set_version
+-- The version of a key.
+INSERT INTO _fluxstore_versions (entity, key, epoch, seq, deleted) VALUES (?, ?, ?, ?, ?)
+ON CONFLICT (entity, key) DO UPDATE SET
+    epoch = excluded.epoch, seq = excluded.seq, deleted = excluded.deleted
+
+-- name: set_mark
+-- This key may differ in the follower; one row a key, the newest.
+INSERT INTO _fluxstore_outbox (entity, key, epoch, seq) VALUES (?, ?, ?, ?)
+ON CONFLICT (entity, key) DO UPDATE SET epoch = excluded.epoch, seq = excluded.seq
+
+-- name: marks
+-- Marks of one entity, the oldest epoch and number first.
+SELECT o.key, o.epoch, o.seq, coalesce(v.deleted, 0)
+FROM _fluxstore_outbox AS o
+LEFT JOIN _fluxstore_versions AS v ON v.entity = o.entity AND v.key = o.key
+WHERE o.entity = ? ORDER BY o.epoch, o.seq, o.key LIMIT ?
+
+-- name: clear
+-- A mark that still is the one that was read.
+DELETE FROM _fluxstore_outbox WHERE entity = ? AND key = ? AND epoch = ? AND seq = ?
+
+-- name: has_op
+-- Whether an operation has taken effect on an entity.
+SELECT 1 FROM _fluxstore_ops WHERE op_id = ? AND entity = ? LIMIT 1
+
+-- name: note_op
+-- An operation took effect on a key.
+INSERT INTO _fluxstore_ops (op_id, entity, key, epoch, seq, at) VALUES (?, ?, ?, ?, ?, ?)
+ON CONFLICT (op_id, entity, key) DO NOTHING
+
+-- name: forget_ops
+-- Operations whose retention is over.
+DELETE FROM _fluxstore_ops WHERE at < ?
+
+-- name: cursor
+-- Where a migration of one entity stands.
+SELECT position, fingerprint, counts, format FROM _fluxstore_cursors
+WHERE migration = ? AND entity = ?
+
+-- name: set_cursor
+-- Where a migration stands after a batch, in the batch's own transaction.
+INSERT INTO _fluxstore_cursors (migration, entity, position, fingerprint, counts, format)
+VALUES (?, ?, ?, ?, ?, ?)
+ON CONFLICT (migration, entity) DO UPDATE SET
+    position = excluded.position, fingerprint = excluded.fingerprint,
+    counts = excluded.counts, format = excluded.format
+
+-- name: drop_cursors
+-- A migration is over, or begins afresh.
+DELETE FROM _fluxstore_cursors WHERE migration = ?
+
+-- name: quarantine
+-- What is in quarantine of an entity.
+SELECT key, field, file, reason, expected, raw FROM _fluxstore_quarantine
+WHERE entity = ? ORDER BY number
+
+-- name: drop_quarantine
+-- The quarantine of an entity, before it is written anew.
+DELETE FROM _fluxstore_quarantine WHERE entity = ?
+
+-- name: add_quarantine
+-- One record that cannot cross.
+INSERT INTO _fluxstore_quarantine (entity, number, key, field, file, reason, expected, raw)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+
+-- name: parts
+-- What a whole file has beside its records, a few pieces at a time.
+SELECT name, number, value FROM _fluxstore_parts
+WHERE entity = ? AND (name, number) > (?, ?) ORDER BY name, number LIMIT 100
+
+-- name: part
+-- One piece.
+SELECT value FROM _fluxstore_parts WHERE entity = ? AND name = ? AND number = ?
+
+-- name: set_part
+-- One piece that is new or differs.
+INSERT INTO _fluxstore_parts (entity, name, number, value) VALUES (?, ?, ?, ?)
+ON CONFLICT (entity, name, number) DO UPDATE SET value = excluded.value
+
+-- name: part_names
+-- Name and number of every piece of an entity.
+SELECT name, number FROM _fluxstore_parts WHERE entity = ?
+
+-- name: drop_part
+-- A piece that the file has no more.
+DELETE FROM _fluxstore_parts WHERE entity = ? AND name = ? AND number = ?
+
+-- name: steps
+-- The schema steps that have run.
+SELECT name, checksum FROM _fluxstore_steps
+
+-- name: note_step
+-- A schema step has run, in its own transaction.
+INSERT INTO _fluxstore_steps (name, checksum, applied_at) VALUES (?, ?, ?)
+
+-- name: has_ledger
+-- Whether the ledger's tables have been made.
+SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = '_fluxstore_steps'
+
+-- name: tables
+-- The tables and views of the file.
+SELECT name FROM sqlite_master WHERE type IN ('table', 'view')
+
+-- name: columns
+-- The columns of a table, generated ones included.
+SELECT cid, name, type, "notnull", dflt_value, pk, hidden FROM pragma_table_xinfo(?)
+
+-- name: indexes
+-- The indexes of a table.
+SELECT name FROM sqlite_master WHERE type = 'index' AND tbl_name = ?
+
+-- name: step
+-- Whether a schema step has run.
+SELECT 1 FROM _fluxstore_steps WHERE name = ?
+
+-- name: counts
+-- How many rows a table has, to compare a backup with what it was made of.
+SELECT COUNT(*) FROM {table}
+
+-- name: stored_tables
+-- The tables of the file that hold rows of somebody's.
+SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite\_%' ESCAPE '\'

@@ -1,0 +1,185 @@
+"""The tables of all entities: found, adopted, or made at the first write."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Mapping, Sequence
+
+from fluxstore.adapter import Opening, Use
+from fluxstore.entity import Entity
+from fluxstore.errors import ConfigError, EntityError
+from fluxstore_sqlite import sql
+from fluxstore_sqlite.connections import Connections
+from fluxstore_sqlite.found import FoundColumn, found_columns
+from fluxstore_sqlite.rows import Rows
+from fluxstore_sqlite.settings import EntitySettings
+from fluxstore_sqlite.sql import definitions
+from fluxstore_sqlite.table import RESIDUE, Table, own_table
+
+
+class Tables:
+    """Knows each entity's table once it is there."""
+
+    def __init__(self, opening: Opening, connections: Connections) -> None:
+        """Look at nothing yet; ``ConfigError`` for settings of a field that is none."""
+        self.entities = opening.entities
+        self._source = opening.use is Use.SOURCE
+        self._backend = opening.backend
+        self._connections = connections
+        self._settings: Mapping[str, EntitySettings] = {
+            name: opening.entity_settings.get(name) or EntitySettings() for name in self.entities
+        }
+        self._found: dict[str, Table] = {}
+        self._rows: dict[str, Rows] = {}
+        self._has_ledger = False
+        self._is_complete = False
+        self._refuse_unknown_fields()
+        connections.on_undo.append(self.forget)
+
+    def _refuse_unknown_fields(self) -> None:
+        for name, settings in self._settings.items():
+            for field in settings.columns:
+                try:
+                    self.entities[name].field(field)
+                except EntityError as error:
+                    key = f"backends.{self._backend}.entities.{name}.columns"
+                    raise ConfigError(error.problem, key=key, next_step=error.next_step) from None
+
+    def forget(self) -> None:
+        """Look again at what is there: what a transaction made may have been undone."""
+        self._found.clear()
+        self._rows.clear()
+        self._has_ledger = False
+        self._is_complete = False
+
+    # finding
+
+    def find(self, driver: sqlite3.Connection, entity: Entity) -> Table | None:
+        """Return the table of *entity*; ``None`` where there is none yet.
+
+        Raises ``ConfigError`` where a source has none, and where a field has no column.
+        """
+        known = self._found.get(entity.name)
+        if known is not None:
+            return known
+        found = found_columns(driver, self.name(entity))
+        if found:
+            made = self._found[entity.name] = self._known(driver, entity, found)
+            return made
+        if self._source:
+            raise self.missing(entity)
+        return None
+
+    def rows(self, table: Table) -> Rows:
+        """Return the conversions between records and rows of *table*."""
+        known = self._rows.get(table.entity.name)
+        if known is None or known.table is not table:
+            known = self._rows[table.entity.name] = Rows(
+                table, self.place(table.entity), self._backend
+            )
+        return known
+
+    def place(self, entity: Entity) -> str:
+        """Return file and table of *entity* in words."""
+        return f"{self._connections.path.name}: {self.name(entity)}"
+
+    def missing(self, entity: Entity) -> ConfigError:
+        """Return the error that says that a source has no table of *entity*."""
+        return ConfigError(
+            f"{self._connections.path} has no table {self.name(entity)} for {entity.name}",
+            key=f"backends.{self._backend}.entities.{entity.name}.table",
+            next_step="name the table that holds these records",
+        )
+
+    def name(self, entity: Entity) -> str:
+        """Return the name of an entity's table."""
+        return self._settings[entity.name].table or entity.name
+
+    def _known(
+        self, driver: sqlite3.Connection, entity: Entity, found: Sequence[FoundColumn]
+    ) -> Table:
+        settings = self._settings[entity.name]
+        if RESIDUE not in {column.name for column in found}:
+            from fluxstore_sqlite.adoption import adopt  # sqlite-utils takes long to import
+
+            return adopt(driver, entity, settings, found, str(self._connections.path))
+        table = own_table(entity, settings)
+        missing = table_without(table, found)
+        if missing:
+            raise ConfigError(
+                f"{self._connections.path}: {table.name} has no column for {', '.join(missing)}",
+                key=f"backends.{self._backend}.entities.{entity.name}",
+                next_step="`fluxstore schema diff` shows the statement that adds it",
+            )
+        return table
+
+    def has_ledger(self, driver: sqlite3.Connection) -> bool:
+        """Tell whether the ledger's tables are there."""
+        if not self._has_ledger:
+            found = driver.execute(sql.statement("ledger", "has_ledger")).fetchone()
+            self._has_ledger = found is not None
+        return self._has_ledger
+
+    # making
+
+    def refuse_misfits(self, table: Table) -> None:
+        """Raise ``ConfigError`` for an adopted table that would change what is written to it."""
+        if table.misfits:
+            raise ConfigError(
+                f"{self._connections.path}: {table.name}.{table.misfits[0]}",
+                key=f"backends.{self._backend}.entities.{table.entity.name}",
+                next_step="give the column a type that keeps it (TEXT, say), or leave it to read",
+            )
+
+    def ensure(self, driver: sqlite3.Connection) -> None:
+        """Make every table that is not there, with its indexes, and the ledger's."""
+        if self._is_complete:
+            return
+        self.make_ledger(driver)
+        self.make(driver, self.entities.parents_first(), with_indexes=True)
+        self._is_complete = True
+
+    def make_ledger(self, driver: sqlite3.Connection) -> None:
+        """Make the ledger's tables where they are not there."""
+        if not self.has_ledger(driver):
+            for statement in sql.split(sql.text_of("ledger_schema")):
+                driver.execute(statement)
+
+    def make(
+        self, driver: sqlite3.Connection, entities: Sequence[Entity], *, with_indexes: bool
+    ) -> None:
+        """Make the tables of *entities* that are not there, unique indexes always with them."""
+        known = self.known(driver)
+        for entity in entities:
+            if self.find(driver, entity) is not None:
+                continue
+            table = known[entity.name]
+            driver.execute(definitions.create_table(table, known))
+            for index in definitions.indexes(table):
+                if index.is_unique or with_indexes:
+                    driver.execute(definitions.create_index(table, index))
+
+    def make_indexes(self, driver: sqlite3.Connection, entities: Sequence[Entity]) -> None:
+        """Make the indexes that are not there on tables of our own."""
+        for entity in entities:
+            table = self.find(driver, entity)
+            if table is not None and not table.adopted:
+                for index in definitions.indexes(table):
+                    driver.execute(definitions.create_index(table, index))
+
+    def known(self, driver: sqlite3.Connection) -> Mapping[str, Table]:
+        """Return each entity's table as it is, or else as fluxstore would make it."""
+        return {
+            entity.name: self.find(driver, entity) or self.own(entity)
+            for entity in self.entities.values()
+        }
+
+    def own(self, entity: Entity) -> Table:
+        """Return an entity's table as fluxstore would make it."""
+        return own_table(entity, self._settings[entity.name])
+
+
+def table_without(table: Table, found: Sequence[FoundColumn]) -> list[str]:
+    """Return the fields of *table* that have no column among *found*."""
+    there = {column.name.lower() for column in found}
+    return [column.field.name for column in table.columns if column.name.lower() not in there]

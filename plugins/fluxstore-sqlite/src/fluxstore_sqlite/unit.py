@@ -1,0 +1,142 @@
+"""The work of one write transaction: rows found, written, removed, and what was touched."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator, Sequence
+
+from fluxstore.codec import Refusal
+from fluxstore.entity import Entity
+from fluxstore.records import Key, Reason
+from fluxstore_sqlite import sql
+from fluxstore_sqlite.broken import BrokenRuleError
+from fluxstore_sqlite.columns import Stored
+from fluxstore_sqlite.failures import Where, columns_of, is_taken, translated
+from fluxstore_sqlite.fetching import fetch, fetch_one
+from fluxstore_sqlite.rows import Found, Rows, StoredRow
+from fluxstore_sqlite.tables import Tables
+
+Touched = dict[tuple[str, Key], bool]
+"""The records that a unit changes, (entity, key), and whether each was there before."""
+
+
+class Unit:
+    """Everything that happens between BEGIN IMMEDIATE and COMMIT goes through here."""
+
+    def __init__(self, driver: sqlite3.Connection, tables: Tables) -> None:
+        """Work on *driver*, which is in a transaction; what is not there yet is made."""
+        self.driver = driver
+        self.tables = tables
+        self.touched: Touched = {}
+        tables.ensure(driver)
+
+    def rows(self, entity: Entity) -> Rows:
+        """Return the rows of *entity*; its table is there."""
+        table = self.tables.find(self.driver, entity)
+        if table is None:
+            raise self.tables.missing(entity)
+        return self.tables.rows(table)
+
+    # finding
+
+    def find(self, rows: Rows, key: Key) -> Found | None:
+        """Return what the table holds of *key*; ``FieldRefusedError`` for what can be no key."""
+        table = rows.table
+        stored = rows.stored_key(key)
+        texts = [table.codec.key_text(key)] * table.texts_of_read
+        row = fetch_one(self.driver, table.read, (*texts, *stored))
+        found = None if row is None else Found.of(row)
+        # A column that folds case finds A for a: another record.
+        return found if found and rows.key_row(found.row) == stored else None
+
+    def keys_where(self, rows: Rows, fields: Sequence[str], values: StoredRow) -> list[StoredRow]:
+        """Return the stored keys of the records whose *fields* have stored *values*."""
+        condition = rows.table.same(fields, values)
+        return fetch(self.driver, rows.table.keys(condition), condition.values)
+
+    def is_there(self, rows: Rows, stored_key: Sequence[Stored]) -> bool:
+        """Tell whether there is a record of a stored key."""
+        return fetch_one(self.driver, rows.table.has_key, stored_key) is not None
+
+    def owner(self, rows: Rows, row: StoredRow) -> tuple[tuple[str, ...], StoredRow] | None:
+        """Return a unique group whose values another record has, and that record's stored key."""
+        own = rows.key_row(row)
+        for group, values in _unique_values(rows, row):
+            for key in self.keys_where(rows, group, values):
+                if tuple(key) != own:
+                    return group, tuple(key)
+        return None
+
+    # changing
+
+    def write(self, rows: Rows, key: Key, old: Found | None, row: StoredRow) -> None:
+        """Write *row* over *old*; ``BrokenRuleError``, and no effect, where the table refuses."""
+        if rows.table.adopted:
+            self.tables.refuse_misfits(rows.table)
+            self._refuse_taken(rows, key, row)
+        try:
+            if old is None:
+                self.driver.execute(rows.table.insert, row[: len(rows.table.names)])
+            else:
+                self._update(rows, old.row, row)
+        except sqlite3.IntegrityError as error:
+            raise self._broken(rows, key, row, error) from error
+        if rows.table.adopted and row[-1] != (old.row[-1] if old else None):
+            self._keep_residue(rows, key, row[-1])
+        self.touched.setdefault((rows.table.entity.name, key), old is not None)
+
+    def _update(self, rows: Rows, old: StoredRow, new: StoredRow) -> None:
+        names = rows.table.names
+        changed = [at for at in range(len(names)) if _differ(old[at], new[at])]
+        if changed:
+            statement = rows.table.update(tuple(names[at] for at in changed))
+            values = [new[at] for at in changed]
+            self.driver.execute(statement, (*values, *rows.key_row(new)))
+
+    def _keep_residue(self, rows: Rows, key: Key, residue: Stored) -> None:
+        where = (rows.table.entity.name, rows.table.codec.key_text(key))
+        if residue is None:
+            self.driver.execute(sql.statement("records", "drop_residue"), where)
+        else:
+            self.driver.execute(sql.statement("records", "keep_residue"), (*where, residue))
+
+    def remove(self, rows: Rows, key: Key) -> None:
+        """Delete the record of *key*; what refers to it is the caller's."""
+        self.driver.execute(rows.table.delete, rows.stored_key(key))
+        if rows.table.adopted:
+            self._keep_residue(rows, key, None)
+        self.touched.setdefault((rows.table.entity.name, key), True)
+
+    # refusing
+
+    def _refuse_taken(self, rows: Rows, key: Key, row: StoredRow) -> None:
+        if not rows.table.unguarded:
+            return
+        found = self.owner(rows, row)
+        if found is not None:
+            group, owner = found
+            raise rows.breaks.unique(key, group, rows.words(owner))
+
+    def _broken(
+        self, rows: Rows, key: Key, row: StoredRow, error: sqlite3.IntegrityError
+    ) -> BrokenRuleError:
+        if is_taken(error):
+            found = self.owner(rows, row)
+            group = found[0] if found else rows.table.entity.key
+            return rows.breaks.unique(key, group, rows.words(found[1]) if found else "there")
+        told = translated(error, Where("", "", rows.table.entity.name, key, rows.table.fields))
+        names = [rows.table.fields.get(name, name) for name in columns_of(error)]
+        words = told.problem.removeprefix(f"{', '.join(names)}: ")
+        return rows.breaks.check(key, ", ".join(names), Refusal(Reason.CHECK, words))
+
+
+def _unique_values(rows: Rows, row: StoredRow) -> Iterator[tuple[tuple[str, ...], StoredRow]]:
+    for group in rows.table.entity.unique:
+        values = tuple(rows.value(row, field) for field in group)
+        if None not in values:
+            yield group, values
+
+
+def _differ(one: Stored, other: Stored) -> bool:
+    # 1 and 1.0 are one number to Python and two values to SQLite.
+    return one != other or type(one) is not type(other)

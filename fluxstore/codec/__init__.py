@@ -205,7 +205,7 @@ class Codec:
                 return self._key_part(self._single, text)
             parts = msgspec.json.decode(text, type=list)
             made = [self.decoders[n](p) for n, p in zip(self.entity.key, parts, strict=True)]
-        except (Refusal, ValueError, msgspec.DecodeError):
+        except (Refusal, ValueError, msgspec.DecodeError, RecursionError):
             names = ", ".join(self.entity.key)
             raise UsageError(f"{text!r} is no key of {self.entity.name} ({names})") from None
         return tuple(made)
@@ -213,8 +213,8 @@ class Codec:
     def _key_part(self, name: str, text: str) -> Any:
         kind = self.entity.field(name).type.scalar
         given: Any = text
-        if kind is Kind.INT:
-            given = int(text)
+        if kind is Kind.INT and str(number := int(text)) == text:
+            given = number
         elif kind is Kind.BOOL:
             given = {"True": True, "False": False}.get(text, text)
         return self.decoders[name](given)

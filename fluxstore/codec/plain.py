@@ -101,7 +101,7 @@ def instant(value: datetime) -> datetime:
     if value.tzinfo is None or value.utcoffset() is None:
         raise Refusal(Reason.NAIVE, "a time with an offset from UTC expected")
     try:
-        return value.astimezone(UTC)
+        return value.astimezone(UTC).replace(fold=0)
     except OverflowError:
         raise Refusal(Reason.RANGE, "a time between the years 1 and 9999 expected") from None
 
@@ -109,7 +109,7 @@ def instant(value: datetime) -> datetime:
 def _time(value: time) -> time:
     if value.tzinfo is not None:
         raise Refusal(Reason.TYPE, "a time of day without an offset expected")
-    return value
+    return value.replace(fold=0)
 
 
 def _date(value: date) -> date:

@@ -32,10 +32,12 @@ _SHAPES: dict[Kind, str] = {
     Kind.NESTED: "object",
     Kind.ANY: "any",
 }
-_PLAINEST = (Kind.STR, Kind.LIST, Kind.DICT, Kind.ANY)
+_PLAINEST = (Kind.STR, Kind.INT, Kind.LIST, Kind.DICT, Kind.ANY)
 """Of options of one shape, the first of these goes without a tag."""
-_ASKED_LAST = {Kind.FLOAT: 1, Kind.DECIMAL: 2, Kind.ANY: 3}
-"""These take what other options mean: an int is a number, a number is a Decimal's JSON form."""
+_ORDER = {Kind.ENUM: -1, Kind.FLOAT: 1, Kind.DECIMAL: 2, Kind.ANY: 3}
+"""Who is asked before, and who after the others: a member of an IntEnum is an int too, an int is
+a number, a number is a Decimal's JSON form, and all of them are anything."""
+_CLASSES: dict[Kind, type] = {Kind.TUPLE: tuple, Kind.SET: set, Kind.FROZENSET: frozenset}
 
 
 @attrs.frozen
@@ -58,21 +60,26 @@ def _is_tagged(value: Any) -> bool:
 
 def _options(type_: Type) -> tuple[_Option, ...]:
     """Return the options in the order in which they are asked: those with a tag first."""
+    anything = any(item.kind is Kind.ANY for item in type_.items)
     shapes: dict[str, list[Type]] = {}
     for item in type_.items:
-        shapes.setdefault(_SHAPES.get(item.scalar, "text"), []).append(item)
+        shape = "any" if anything else _SHAPES.get(item.scalar, "text")
+        shapes.setdefault(shape, []).append(item)
     options = [
-        (item, _option(item, tagged=len(alike) > 1 and item is not _plainest(alike)))
+        (item, _option(item, tagged=item is not _plainest(alike)))
         for alike in shapes.values()
         for item in alike
     ]
-    options.sort(key=lambda one: (not one[1].tagged, _ASKED_LAST.get(one[0].kind, 0)))
+    options.sort(key=lambda one: (not one[1].tagged, _ORDER.get(one[0].kind, 0)))
     return tuple(option for _, option in options)
 
 
 def _plainest(alike: list[Type]) -> Type | None:
+    """Return the option of one shape that goes without a tag."""
+    if len(alike) == 1:
+        return alike[0]
     plain_ones = [item for item in alike if item.kind in _PLAINEST]
-    return plain_ones[0] if plain_ones else None
+    return max(plain_ones, key=lambda item: item.kind is Kind.ANY, default=None)
 
 
 def _option(type_: Type, *, tagged: bool) -> _Option:
@@ -95,17 +102,18 @@ def _name(type_: Type) -> str:
 
 
 def _exact(type_: Type) -> Convert:
-    """Return ``to_plain``, which for an Enum of a union takes members only, not their values."""
+    """Return ``to_plain`` for values of the option's own class: a list may be meant as one."""
     convert = plain.to_plain(type_)
-    if type_.kind is not Kind.ENUM:
+    wanted = type_.cls if type_.kind is Kind.ENUM else _CLASSES.get(type_.kind)
+    if wanted is None:
         return convert
 
-    def member(value: Any) -> Any:
-        if not isinstance(value, type_.cls):
-            raise Refusal(Reason.TYPE, f"a {type_.cls.__name__} expected")
+    def exact(value: Any) -> Any:
+        if not isinstance(value, wanted):
+            raise Refusal(Reason.TYPE, f"a {wanted.__name__} expected")
         return convert(value)
 
-    return member
+    return exact
 
 
 def to_plain(type_: Type) -> Convert:

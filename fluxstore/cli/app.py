@@ -78,13 +78,15 @@ def command() -> Any:
 
 
 def _register(app: typer.Typer) -> None:
-    from fluxstore.cli import beginning, checking, health, moving, schema
+    from fluxstore.cli import beginning, checking, health, moving, repairing, schema, status
 
     app.command("init")(beginning.init)
     app.command("doctor")(health.doctor)
+    app.command("status")(status.status)
     app.command("plugins")(health.plugins)
     app.command("validate")(checking.validate)
     app.command("verify-certificate")(checking.verify_certificate)
+    app.command("repair")(repairing.repair)
     app.add_typer(schema.group, name="schema")
     app.command("assess")(moving.assess)
     app.command("migrate")(moving.migrate)

@@ -66,7 +66,9 @@ def validate(
             found = run(both.source, both.target, both.config.entities, options)
     session.plugins.validated(found)
     signed = _certified(session, found, certificate)
-    history.remember(session.config.folder, found, signed.path if signed else None)
+    words = _verdict(found)[0]
+    made = history.event("validate", found, words, signed.path if signed else None)
+    session.remember(made)
     if report is not None:
         write_report(report, found)
     return _answer(found, signed, report)
@@ -87,7 +89,7 @@ def _certified(session: Session, found: ValidationReport, path: Path | None) -> 
     if path is None and (found.sample is not None or find_spec("cryptography") is None):
         return None
     folder = session.config.folder
-    path = path or history.certificate_path(folder, found)
+    path = path or history.certificate_path(folder, found.migration, found.ended)
     path.parent.mkdir(parents=True, exist_ok=True)
     return Signed(certify(found, path, key_file=history.key_file(folder)), path)
 

@@ -49,7 +49,7 @@ class Line:
         hint = f"; {self.next_step}" if self.next_step else ""
         text = f"{self.state:<12}{self.subject}: {self.words}{hint}"
         yield Styled(text, STYLES[self.state])
-        yield from (f"            {statement}" for statement in self.statements)
+        yield from render.indented(self.statements, " " * 12)
 
 
 def doctor(ctx: typer.Context) -> render.Answer:

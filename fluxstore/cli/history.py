@@ -5,35 +5,37 @@ from __future__ import annotations
 import json
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import attrs
 
 from fluxstore.cli.files import write_whole
 
-if TYPE_CHECKING:
-    from fluxstore.migration.report import ValidationReport
-
 FOLDER = ".fluxstore"
 
 
 @attrs.frozen
-class Validation:
-    """The last validation of a migration, in short."""
+class Event:
+    """The last run of one command over one way, in short."""
 
+    command: str
     migration: str
     source: str
     target: str
     ended: datetime
     exit_code: int
-    differences: int
-    records: int
-    sample: float | None
-    certificate: str | None
+    words: str
+    """What came of it."""
+    certificate: str | None = None
 
+    @property
     def age_seconds(self) -> float:
-        """Return how long ago it ended."""
-        return (datetime.now(UTC) - self.ended).total_seconds()
+        """How long ago it ended."""
+        return max((datetime.now(UTC) - self.ended).total_seconds(), 0.0)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the event as JSON values."""
+        return {**attrs.asdict(self), "ended": self.ended.isoformat()}
 
 
 def key_file(folder: Path) -> Path:
@@ -41,40 +43,42 @@ def key_file(folder: Path) -> Path:
     return folder / FOLDER / "signing_key.pem"
 
 
-def certificate_path(folder: Path, report: ValidationReport) -> Path:
-    """Return where the certificate of *report* goes."""
-    moment = report.ended.strftime("%Y%m%dT%H%M%SZ")
-    return folder / FOLDER / "certificates" / f"{report.migration}-{moment}.json"
+def certificate_path(folder: Path, migration: str, ended: datetime) -> Path:
+    """Return where the certificate of a validation goes."""
+    moment = ended.strftime("%Y%m%dT%H%M%SZ")
+    return folder / FOLDER / "certificates" / f"{migration}-{moment}.json"
 
 
-def remember(folder: Path, report: ValidationReport, certificate: Path | None) -> None:
-    """Keep the outcome of a validation; the one before it is forgotten."""
-    made = Validation(
+def event(command: str, report: Any, words: str, certificate: Path | None = None) -> Event:
+    """Return the event of a report of the engine that ended just now."""
+    return Event(
+        command=command,
         migration=report.migration,
         source=report.source["backend"],
         target=report.target["backend"],
-        ended=report.ended,
+        ended=datetime.now(UTC),
         exit_code=report.exit_code,
-        differences=report.difference_count,
-        records=sum(one.union for one in report.entities),
-        sample=report.sample,
+        words=words,
         certificate=str(certificate) if certificate else None,
     )
-    path = folder / FOLDER / "validations" / f"{report.migration}.json"
+
+
+def remember(folder: Path, made: Event) -> None:
+    """Keep an event; the one of the same command and way before it is forgotten."""
+    path = folder / FOLDER / "history" / f"{made.migration}.{made.command}.json"
     path.parent.mkdir(parents=True, exist_ok=True)
-    facts = {**attrs.asdict(made), "ended": made.ended.isoformat()}
-    write_whole(path, json.dumps(facts, indent=2) + "\n")
+    write_whole(path, json.dumps(made.to_json(), indent=2) + "\n")
 
 
-def validations(folder: Path) -> list[Validation]:
-    """Return the last validation of every migration, the newest first; a spoilt file is none."""
-    found = [_read(path) for path in sorted((folder / FOLDER / "validations").glob("*.json"))]
+def events(folder: Path) -> list[Event]:
+    """Return what is remembered, the newest first; a spoilt file is passed over."""
+    found = [_read(path) for path in sorted((folder / FOLDER / "history").glob("*.json"))]
     return sorted((one for one in found if one), key=lambda one: one.ended, reverse=True)
 
 
-def _read(path: Path) -> Validation | None:
+def _read(path: Path) -> Event | None:
     try:
         facts: dict[str, Any] = json.loads(path.read_text("utf-8"))
-        return Validation(**{**facts, "ended": datetime.fromisoformat(facts["ended"])})
+        return Event(**{**facts, "ended": datetime.fromisoformat(facts["ended"])})
     except (OSError, ValueError, TypeError, KeyError):
         return None

@@ -7,9 +7,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
+import attrs
 import typer
 
-from fluxstore.cli import ends, render, summaries
+from fluxstore.cli import ends, history, render, summaries
 from fluxstore.cli.ends import EntityNames, From, To
 from fluxstore.cli.progress import reporting
 from fluxstore.cli.session import Session
@@ -17,6 +18,7 @@ from fluxstore.errors import ConfigError
 
 if TYPE_CHECKING:
     from fluxstore.migration.options import Options
+    from fluxstore.migration.report import MigrationReport
 
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Look, say what would happen, stop.")]
 Workers = Annotated[
@@ -59,7 +61,10 @@ def assess(
         choices(session, workers, entities=both.entities, problems_file=problems) as options,
     ):
         report = run(both.source, both.target, both.config.entities, options)
-    return summaries.of_assessment(report)
+    answer = summaries.of_assessment(report)
+    words = f"{render.count(report.problem_count, 'problem')}"
+    session.remember(history.event("assess", report, words))
+    return answer
 
 
 def migrate(
@@ -110,9 +115,21 @@ def migrate(
         }
         with choices(session, workers, **chosen) as options:
             report = run(both.source, both.target, both.config.entities, options)
-    if not (dry_run or report.stopped):
+    answer = summaries.of_migration(report, session)
+    if not dry_run:
+        _remember(session, "migrate", report, answer.exit_code)
+    return answer
+
+
+def _remember(session: Session, command: str, report: MigrationReport, code: int) -> None:
+    """Keep what came of it, and tell plugins where it ran to its end."""
+    read = render.count(sum(one.read for one in report.entities), "record")
+    kept = f", {report.quarantined:,} quarantined" if report.quarantined else ""
+    words = "stopped before the end" if report.stopped else f"{read} read{kept}"
+    made = attrs.evolve(history.event(command, report, words), exit_code=code)
+    session.remember(made)
+    if not report.stopped:
         session.plugins.migrated(report)
-    return summaries.of_migration(report, session)
 
 
 @contextmanager

@@ -174,6 +174,11 @@ def _stacked(head: Sequence[str], texts: Sequence[Sequence[str]]) -> list[str]:
     return lines
 
 
+def indented(texts: Iterable[str], margin: str = "    ") -> list[str]:
+    """Return texts of several lines, each line behind a margin."""
+    return [margin + line for text in texts for line in text.splitlines()]
+
+
 def count(number: int, noun: str, plural: str = "") -> str:
     """Return a number with its noun: ``1 record``, ``1,234 records``."""
     return f"{number:,} {noun if number == 1 else plural or noun + 's'}"

@@ -40,7 +40,7 @@ def diff(ctx: typer.Context, *, backend: Backend = "") -> render.Answer:
     for one in found:
         hint = f"; {one.next_step}" if one.next_step else ""
         lines.append(f"{one.subject}: {one.problem}{hint}")
-        lines += [f"    {statement}" for statement in one.statements]
+        lines += render.indented(one.statements)
     code = exits.DIFFERENCES if found else exits.OK
     data = {"backend": name, "differences": found}
     return render.Answer(data, lines or [Styled("nothing differs", "green")], exit_code=code)

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     import typer
 
     from fluxstore.adapter import Adapter, Use
+    from fluxstore.cli.history import Event
     from fluxstore.config import Config
     from fluxstore.plugins import Plugins
 
@@ -88,6 +89,15 @@ class Session:
     def warn(self, line: str) -> None:
         """Warn on stderr, whatever the options say."""
         render.write_lines([f"warning: {line}"], sys.stderr)
+
+    def remember(self, event: Event) -> None:
+        """Keep what a command did, for ``status``; a warning where that cannot be done."""
+        from fluxstore.cli.history import remember
+
+        try:
+            remember(self.config.folder, event)
+        except OSError as error:
+            self.warn(f"{error.filename}: {error.strerror}: `status` will not know of this run")
 
     def show(self, answer: render.Answer, command: str) -> None:
         """Print what a command ends with."""

@@ -42,7 +42,7 @@ def findings(found: Sequence[Finding]) -> list[str]:
         word = "blocks" if one.blocks else "note"
         hint = f"; {one.next_step}" if one.next_step else ""
         lines.append(f"{word}: {one.subject}: {one.problem}{hint}")
-        lines += [f"    {statement}" for statement in one.statements]
+        lines += render.indented(one.statements)
     return lines
 
 

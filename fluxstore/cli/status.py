@@ -1,0 +1,158 @@
+"""``status``: where things stand, and the next safe step."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import attrs
+import typer
+
+from fluxstore.cli import exits, history, render
+from fluxstore.cli.history import Event
+from fluxstore.cli.render import Styled
+from fluxstore.cli.session import Session
+from fluxstore.errors import FluxstoreError, UnreadableRecordError
+
+if TYPE_CHECKING:
+    from fluxstore.adapter import Adapter, Size
+    from fluxstore.config import Config
+    from fluxstore.entity import Entity
+
+
+@attrs.frozen
+class Seen:
+    """A backend as it is now."""
+
+    name: str
+    adapter: str
+    where: str = ""
+    problem: str = ""
+    exit_code: int = 0
+    records: dict[str, int | None] = attrs.field(factory=dict)
+    quarantined: int = 0
+    phases: dict[str, str] = attrs.field(factory=dict)
+    """Entity (or ``*``) to the phase that the ledger holds, where it holds one."""
+
+
+def status(ctx: typer.Context) -> render.Answer:
+    """Say what is configured, what was done last, and the next safe step."""
+    session = Session.of(ctx)
+    config = session.config
+    seen = [_look(session, name) for name in config.backends]
+    events = history.events(config.folder)
+    step = next_step(config, seen, events)
+    phase = _phase(config, seen)
+    lines = [f"{config.file}: phase {phase}", "", *_backends(seen), "", *_records(config, seen)]
+    lines += ["", *(_event_line(one) for one in events)] if events else []
+    lines += ["", Styled(f"next: {step}", "bold")]
+    data = {
+        "file": str(config.file),
+        "phase": phase,
+        "backends": [attrs.asdict(one) for one in seen],
+        "last": [one.to_json() | {"age_seconds": one.age_seconds} for one in events],
+        "next": step,
+    }
+    problems = [one.problem for one in seen if one.problem]
+    code = exits.worst(one.exit_code for one in seen)
+    return render.Answer(data, lines, problems, code)
+
+
+def _look(session: Session, name: str) -> Seen:
+    from fluxstore.adapter import Use
+
+    kind = session.config.backends[name].adapter
+    try:
+        with session.backend(name, Use.SERVE) as adapter:
+            return _seen(session.config, name, adapter)
+    except FluxstoreError as error:
+        return Seen(name, kind, problem=f"{name}: {error}", exit_code=error.exit_code)
+
+
+def _seen(config: Config, name: str, adapter: Adapter) -> Seen:
+    ledger = adapter.ledger
+    controls = {one: ledger.control(one) for one in config.entities}
+    return Seen(
+        name,
+        adapter.name,
+        adapter.describe(),
+        records={one.name: _size(adapter, one) for one in config.entities.values()},
+        quarantined=sum(len(ledger.quarantine(one)) for one in config.entities),
+        phases={one: control.phase for one, control in controls.items() if control is not None},
+    )
+
+
+def _size(adapter: Adapter, entity: Entity) -> int | None:
+    try:
+        found: Size = adapter.collection(entity).size()
+    except UnreadableRecordError:
+        return None  # `assess` names the file and what is wrong
+    return found.records
+
+
+def _phase(config: Config, seen: Sequence[Seen]) -> str:
+    held = sorted({phase for one in seen for phase in one.phases.values()})
+    wanted = getattr(config.policy.settings, "phase", "off") if config.policy else "off"
+    phase = ", ".join(held) or "off"
+    return phase if str(wanted) in (phase, "0") else f"{phase} (wanted: {wanted})"
+
+
+def _backends(seen: Sequence[Seen]) -> list[str]:
+    head = ("backend", "adapter", "where", "quarantined")
+    rows = [[one.name, one.adapter, one.where or "–", one.quarantined] for one in seen]
+    return render.table(head, rows)
+
+
+def _records(config: Config, seen: Sequence[Seen]) -> list[str]:
+    reached = [one for one in seen if not one.problem]
+    head = ("entity", *(one.name for one in reached))
+    rows = [[name, *(one.records.get(name) for one in reached)] for name in config.entities]
+    return render.table(head, rows) if reached else []
+
+
+def _event_line(one: Event) -> str:
+    ago = render.duration(one.age_seconds)
+    return f"{one.command} {one.source} → {one.target}, {ago} ago: {one.words}"
+
+
+def next_step(config: Config, seen: Sequence[Seen], events: Sequence[Event]) -> str:
+    """Return the next safe step, in words that begin with a command where there is one."""
+    if any(one.problem for one in seen):
+        return "fluxstore doctor"
+    way = _way(config, events)
+    if way is None:
+        return "configure a second backend, to move to"
+    options = f"--from {way[0]} --to {way[1]}"
+    last = next((one for one in events if (one.source, one.target) == way), None)
+    if last is None:
+        return f"fluxstore assess {options}"
+    return _AFTER.get((last.command, last.exit_code), "fluxstore {command} {options}").format(
+        command=last.command, options=options
+    )
+
+
+_AFTER = {
+    ("assess", exits.OK): "fluxstore migrate {options}",
+    ("assess", exits.DATA): "mend the records that `fluxstore assess {options}` names",
+    ("migrate", exits.OK): "fluxstore validate {options}",
+    ("migrate", exits.DATA): "mend the records that `fluxstore assess {options}` names",
+    ("migrate", exits.DIFFERENCES): "fluxstore validate {options}, then decide about the extra",
+    ("migrate", exits.INTERRUPTED): "fluxstore migrate {options} --resume",
+    ("migrate", exits.TERMINATED): "fluxstore migrate {options} --resume",
+    ("validate", exits.OK): "both sides were equal: name the target in [policy] source, or wait",
+    ("validate", exits.DIFFERENCES): "fluxstore repair --plan {options}, or migrate again",
+    ("validate", exits.DATA): "mend the records that `fluxstore assess {options}` names",
+    ("repair", exits.OK): "fluxstore validate {options}",
+    ("rollback", exits.OK): "fluxstore validate {options}",
+}
+
+
+def _way(config: Config, events: Sequence[Event]) -> tuple[str, str] | None:
+    settings = config.policy.settings if config.policy else None
+    source, target = getattr(settings, "source", None), getattr(settings, "target", None)
+    if source and target:
+        return source, target
+    if events:
+        return events[0].source, events[0].target
+    names = list(config.backends)
+    return (names[0], names[1]) if len(names) > 1 else None

@@ -43,11 +43,17 @@ def _replace(path: Path, text: str) -> str:
 
 
 def _kept(path: Path) -> Path:
-    number = 1
-    while os.path.lexists(kept := path.with_name(f"{path.name}.old{number}")):
-        number += 1
+    kept = free_name(path)
     os.link(path, kept, follow_symlinks=False)
     return kept
+
+
+def free_name(path: Path) -> Path:
+    """Return a name beside *path* under which nothing is: ``name.old1``, ``name.old2``, …"""
+    number = 1
+    while os.path.lexists(free := path.with_name(f"{path.name}.old{number}")):
+        number += 1
+    return free
 
 
 def write_whole(path: Path, text: str) -> None:

@@ -10,6 +10,7 @@ import typer
 
 from fluxstore.cli import ends, history, render, summaries
 from fluxstore.cli.ends import EntityNames, From, To
+from fluxstore.cli.files import free_name
 from fluxstore.cli.moving import DryRun, choices
 from fluxstore.cli.render import Styled, count
 from fluxstore.cli.session import Session
@@ -74,8 +75,8 @@ def _plan(
 
     _refuse_foreign_file(path)
     with ends.opened(session, *way, entity, uses=(Use.SOURCE, Use.SOURCE)) as both:
-        chosen = {"entities": both.entities, "lenses": ends.lenses(session, both)}
-        with choices(session, **chosen) as options:
+        lenses = ends.lenses(session, both)
+        with choices(session, entities=both.entities, lenses=lenses) as options:
             planned = plan_repair(
                 both.source,
                 both.target,
@@ -94,6 +95,14 @@ def _refuse_foreign_file(path: Path) -> None:
     if path.exists() and _header(path).get("kind") != PLAN_KIND:
         raise UsageError(f"{path}: is there and is no repair plan", next_step="name another file")
     path.unlink(missing_ok=True)
+    log = log_of(path)
+    if log.exists():  # it undoes the earlier plan, not this one
+        log.rename(free_name(log))
+
+
+def log_of(plan: Path) -> Path:
+    """Return where applying *plan* logs what was there before."""
+    return plan.with_name(f"{plan.name}.log")
 
 
 def _header(path: Path) -> dict[str, Any]:
@@ -110,13 +119,14 @@ def _planned(planned: RepairPlanned) -> render.Answer:
     more = f"all are in {planned.path}"
     problems = summaries.first(found.differences, found.difference_count, more)
     way = summaries.options_of(found)
+    lines: list[str] = []
     if not found.difference_count:
         lines = [Styled("nothing to repair: no record differs", "green")]
     else:
         hand = f", {count(planned.by_hand, 'record')} to mend by hand" if planned.by_hand else ""
+        counts = f"{count(planned.writes, 'write')}, {count(planned.deletes, 'delete')}{hand}"
         lines = [
-            f"{planned.path}: {count(planned.writes, 'write')}, "
-            f"{count(planned.deletes, 'delete')}{hand}",
+            f"{planned.path}: {counts}",
             f"next: read it, then: fluxstore repair --apply {planned.path} {way}",
         ]
     return render.Answer(planned.to_json(), lines, problems, planned.exit_code)
@@ -131,7 +141,7 @@ def _change(
     if not path.exists():
         hint = "run fluxstore repair --plan" if not undo else "name the log of --apply"
         raise UsageError(f"{path}: there is no such file", next_step=hint)
-    log = path.with_name(f"{path.name}.log")
+    log = log_of(path)
     if undo and log.exists():
         path = log  # the plan was named: its log is meant
     with (

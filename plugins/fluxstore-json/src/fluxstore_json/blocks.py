@@ -1,0 +1,285 @@
+"""Arrays of any size, read in blocks of whole elements; memory for one block.
+
+A block is cut after an element that ends in ``}``. A parse that succeeds proves the cut: what comes
+before it is a sequence of whole elements. Where no such cut is found at once, elements are walked
+one by one, with the place at which a parser of one value says that the next begins.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Callable, Iterator
+from functools import cached_property
+from typing import Any, NoReturn
+
+import attrs
+import msgspec
+
+from fluxstore_json import slow
+from fluxstore_json.slow import Suspect
+
+CHUNK_BYTES = 256 * 1024
+LARGEST_ELEMENT_BYTES = 256 * 1024 * 1024
+_TRIES = 3
+_LONGEST_CONSTANT = 12
+_CUT = re.compile(rb"\}[ \t\r\n]*,")
+_SPACE = re.compile(rb"[ \t\r\n]*")
+_SPACED_NAME = re.compile(rb'"[ \t\r\n]+:')
+_NAME = re.compile(rb'"(?:[^"\\]|\\.)*"[ \t\r\n]*:', re.DOTALL)
+_SURROGATE = re.compile(rb"\\u[dD][89abABcdefCDEF]")
+_BYTE = re.compile(r"\(byte (\d+)\)\Z")
+Decode = Callable[[bytes], Any]
+
+
+class TextError(Exception):
+    """What is no JSON text: where (byte offset in the file) and what was expected."""
+
+    def __init__(self, offset: int, problem: str) -> None:
+        """Hold the facts."""
+        super().__init__(offset, problem)
+        self.offset, self.problem = offset, problem
+
+
+@attrs.frozen(slots=False)
+class Block:
+    """Some elements of an array: ``data`` begins at ``offset``, ``items`` are decoded.
+
+    An item that took the slow way is a ``Suspect``. ``index`` is the first one's in the array.
+    """
+
+    offset: int
+    data: bytes = attrs.field(repr=False)
+    items: list[Any] = attrs.field(repr=False)
+    index: int
+
+    @cached_property
+    def places(self) -> list[tuple[int, int]]:
+        """Offset in the file and length of each element."""
+        return [(self.offset + at, end - at) for at, end in elements(self.data)]
+
+
+class Window:
+    """A piece of a file that moves forward."""
+
+    def __init__(self, descriptor: int, start: int = 0) -> None:
+        """Look at the file from offset *start* on."""
+        self._descriptor = descriptor
+        self.start = start
+        self.data = b""
+        self.is_last = False
+
+    def more(self) -> bool:
+        """Lengthen the piece; tell whether there was more."""
+        if self.is_last:
+            return False
+        wanted = max(CHUNK_BYTES, len(self.data))  # doubling: a long element costs linear time
+        read = os.pread(self._descriptor, wanted, self.start + len(self.data))
+        self.is_last = not read
+        self.data += read
+        return bool(read)
+
+    def drop(self, length: int) -> None:
+        """Move on by *length* bytes."""
+        self.start += length
+        self.data = self.data[length:]
+
+    def skip_space(self) -> bytes:
+        """Move on to what is no white space; return that byte, empty at the end of the file."""
+        while True:
+            found = _SPACE.match(self.data)
+            self.drop(found.end() if found else 0)
+            if self.data or not self.more():
+                return self.data[:1]
+
+    def expect(self, wanted: bytes, problem: str) -> bytes:
+        """Move past one byte, one of *wanted*, and return it; ``TextError`` otherwise."""
+        found = self.skip_space()
+        if not found or found not in wanted:
+            raise TextError(self.start, problem if found else "the file ends too early")
+        self.drop(1)
+        return found
+
+
+def array(window: Window, decode: Decode, index: int = 0) -> Iterator[Block]:
+    """Yield the elements after the ``[`` that *window* is behind, and move past the ``]``.
+
+    With *index* the window is somewhere between the element before that one and that one.
+    """
+    first = window.skip_space()
+    if first == b"]" or (index and first == b","):
+        window.drop(1)
+    following = b"]" if first == b"]" else b","
+    while following == b",":
+        if window.skip_space() == b"]":
+            raise TextError(window.start, "a value expected after the comma")
+        block, length = _cut(window, decode, index) or _walked(window, decode, index)
+        yield block
+        index += len(block.items)
+        window.drop(length)
+        following = window.expect(b",]", "a comma or ] expected")
+
+
+def _cut(window: Window, decode: Decode, index: int) -> tuple[Block, int] | None:
+    """Return a block up to one of the last ``},`` of the window, if a parse proves the cut."""
+    if len(window.data) < CHUNK_BYTES:
+        window.more()
+    end = len(window.data)
+    for _ in range(_TRIES):
+        end = window.data.rfind(b"}", 0, end)
+        if end < 0:
+            return None
+        if not _CUT.match(window.data, end):
+            continue
+        data = window.data[: end + 1]
+        items = _decoded(data, decode)
+        if items is not None:
+            return Block(window.start, data, items, index), len(data)
+    return None
+
+
+def _decoded(data: bytes, decode: Decode) -> list[Any] | None:
+    """Return the elements in *data* if they are whole and nothing about them is hidden."""
+    try:
+        items: list[Any] = decode(b"[%b]" % data)
+        return items if _nothing_hidden(data, items) else None
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return None
+
+
+def _nothing_hidden(data: bytes, items: list[Any]) -> bool:
+    """Tell whether as many names were read as there are: of a doubled name, one goes."""
+    found = names(items)
+    if data.count(b'":') == found and _SPACED_NAME.search(data) is None:
+        return True
+    return sum(1 for _ in _NAME.finditer(data)) == found
+
+
+def names(items: Any) -> int:
+    """Count the names of all objects among *items*."""
+    total = 0
+    for item in items:
+        if type(item) is dict:
+            total += len(item) + names(item.values())
+        elif type(item) is list:
+            total += names(item)
+    return total
+
+
+def _walked(window: Window, decode: Decode, index: int) -> tuple[Block, int]:
+    """Return a block of the window's elements, walked one by one: at least one, all that end."""
+    ends = list(_elements(window, 0, at_least_one=True))
+    data = window.data[: ends[-1][1]]
+    items = _decoded(data, decode)
+    if items is None or len(items) != len(ends):
+        items = [_item(window.start + at, data[at:end], decode) for at, end in ends]
+    return Block(window.start, data, items, index), len(data)
+
+
+def _item(offset: int, raw: bytes, decode: Decode) -> Any:
+    items = _decoded(raw, decode)
+    return items[0] if items is not None and len(items) == 1 else suspect(offset, raw)
+
+
+def suspect(offset: int, raw: bytes) -> Suspect:
+    """Return an element read the slow way; ``TextError`` where it is no JSON in UTF-8."""
+    try:
+        return slow.read(raw)
+    except json.JSONDecodeError as error:
+        at = len(error.doc[: error.pos].encode())
+        raise TextError(offset + at, error.msg[:1].lower() + error.msg[1:]) from None
+    except UnicodeDecodeError as error:
+        raise TextError(offset + error.start, "UTF-8 expected") from None
+
+
+def elements(data: bytes, start: int = 0) -> list[tuple[int, int]]:
+    """Return where each of the whole elements in *data*, from *start* on, begins and ends."""
+    return list(_elements(_whole(data), start, at_least_one=False))
+
+
+def end_of_value(data: bytes, start: int) -> int:
+    """Return where the value at *start* ends in *data*, which holds all of it."""
+    end = _parsed_end(_whole(data), start)
+    return len(data) if end is None else end
+
+
+def _whole(data: bytes) -> Window:
+    window = Window(-1)
+    window.data, window.is_last = data, True
+    return window
+
+
+def _elements(window: Window, at: int, *, at_least_one: bool) -> Iterator[tuple[int, int]]:
+    """Yield the elements that end within the window; the first one makes it grow if need be."""
+    while True:
+        end = _end(window, at, grow=at_least_one and at == 0)
+        if end is None:
+            return
+        yield at, end
+        space = _SPACE.match(window.data, end)
+        at = space.end() if space else end
+        if window.data[at : at + 1] != b",":
+            return
+        space = _SPACE.match(window.data, at + 1)
+        at = space.end() if space else at + 1
+
+
+def _end(window: Window, at: int, *, grow: bool) -> int | None:
+    """Return where the element at *at* ends, ``None`` where the window ends before it does."""
+    while True:
+        end = _end_here(window, at)
+        if end is not None or not grow:
+            return end
+        if len(window.data) > LARGEST_ELEMENT_BYTES:
+            raise TextError(window.start, f"a record of less than {LARGEST_ELEMENT_BYTES:,} bytes")
+        if not window.more():
+            _refuse_end(window)
+
+
+def _end_here(window: Window, at: int) -> int | None:
+    end = _parsed_end(window, at)
+    # what reaches to the end of the piece may go on behind it
+    return None if end == len(window.data) and not window.is_last else end
+
+
+def _parsed_end(window: Window, at: int) -> int | None:
+    rest = memoryview(window.data)[at:]
+    try:
+        msgspec.json.decode(rest, type=msgspec.Raw)
+    except RecursionError:
+        return slow.end_of(window.data, at)
+    except msgspec.DecodeError as error:
+        return _said(window, at, str(error))
+    return len(window.data)
+
+
+def _said(window: Window, at: int, message: str) -> int | None:
+    """Return what a parser's message about the element at *at* means for its end."""
+    found = _BYTE.search(message)
+    place = at + int(found[1]) - 1 if found else at
+    if "trailing" in message:
+        return len(window.data[at:place].rstrip(b" \t\r\n")) + at
+    if "truncated" in message and not _SURROGATE.search(window.data, at):
+        return None
+    if place + _LONGEST_CONSTANT > len(window.data) and not window.is_last:
+        return None
+    near = window.data[max(at, place - 1) : place + _LONGEST_CONSTANT]
+    if found is None or "surrogate" in message or "escape" in message or _is_constant(near):
+        return slow.end_of(window.data, at)
+    return _refuse(window, at, place, message)
+
+
+def _is_constant(near: bytes) -> bool:
+    return b"NaN" in near or b"Infinity" in near
+
+
+def _refuse(window: Window, at: int, place: int, message: str) -> NoReturn:
+    """Say where and why, as exactly as can be: the slow reader knows better."""
+    suspect(window.start + at, window.data[at:])
+    problem = message.removeprefix("JSON is malformed: ").partition(" (byte")[0]
+    raise TextError(window.start + place, problem)
+
+
+def _refuse_end(window: Window) -> NoReturn:
+    raise TextError(window.start + len(window.data), "the file ends in the middle of a record")

@@ -1,0 +1,321 @@
+"""One entity's documents ⇄ its records: names, aliases, implied constants, extras, residue."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+import attrs
+import msgspec
+
+from fluxstore.codec import Codec, Decoded, JsonNumber, Refusal, json_value
+from fluxstore.entity import Entity
+from fluxstore.errors import ConfigError, shortened
+from fluxstore.kinds import Kind, Type
+from fluxstore.records import NO_RESIDUE, Key, Reason, Record, Residue
+from fluxstore_json import slow
+from fluxstore_json.places import Place, Places, field_of
+from fluxstore_json.slow import Doubled, Suspect
+
+Inherited = Mapping[str, Any]
+"""What a nested record has from the document around it: field to plain value."""
+_HEAVY_BYTES = 400_000
+"""No document of fewer bytes makes a record that is too large: see ``Form.record``."""
+
+
+@attrs.frozen
+class Bad:
+    """A document that cannot be a record: its key as far as it can be read, and why."""
+
+    key: str
+    field: str
+    refusal: Refusal
+
+
+class Form:
+    """The documents of one place."""
+
+    def __init__(self, place: Place, places: Places) -> None:
+        """Make the tables; ``ConfigError`` where names collide or name nothing."""
+        self.place, self.entity, self.codec = place, place.entity, Codec.of(place.entity)
+        self.arrays = tuple(inner.array for inner in places.inside(place.name))
+        self._inner = {inner.array: inner.name for inner in places.inside(place.name)}
+        self._inherited = dict(place.inherited)
+        self.names = self._spelled(places.spell)
+        self._fields = {name: field for field, name in self.names.items()}
+        self._aliases = self._other_names()
+        self._implied = self._constants()
+        self._rejects_extras = place.settings.extras == "reject"
+        hook = JsonNumber if any(_has_decimals(f.type) for f in self.entity.fields) else None
+        self.parse: Callable[[bytes], Any] = msgspec.json.Decoder(float_hook=hook).decode
+        """The fast reader of blocks."""
+
+    def _spelled(self, spell: Callable[[str], str]) -> dict[str, str]:
+        rename = self.place.settings.rename
+        for field in rename:
+            field_of(self.entity, field, "rename")
+        made = {f.name: rename.get(f.name, spell(f.name)) for f in self.entity.fields}
+        taken: dict[str, str] = dict.fromkeys(self.arrays, "the records inside")
+        for field, name in made.items():
+            if name in taken:
+                raise _error(self.entity, "rename", f"{field} and {taken[name]} are both {name!r}")
+            taken[name] = field
+        return made
+
+    def _other_names(self) -> dict[str, str]:
+        made: dict[str, str] = {}
+        for field, names in self.place.settings.aliases.items():
+            field_of(self.entity, field, "aliases")
+            for name in names:
+                if name in self._fields or name in self.arrays or name in made:
+                    raise _error(self.entity, "aliases", f"{name!r} has a meaning already")
+                made[name] = field
+        return made
+
+    def _constants(self) -> tuple[tuple[str, str, Any, Any], ...]:
+        """Return (field that is there, field it implies, its plain value, its JSON value)."""
+        made = []
+        for trigger, implied in self.place.settings.when.items():
+            field_of(self.entity, trigger, "when")
+            for field, value in implied.items():
+                field_of(self.entity, field, "when")
+                try:
+                    made.append((trigger, field, self.codec.decoders[field](value), value))
+                except Refusal as refusal:
+                    raise _error(self.entity, "when", f"{field}: {refusal.expected}") from None
+        return tuple(made)
+
+    # reading
+
+    def record(self, item: Any, inherited: Inherited, size: int = 0) -> Record | Bad:
+        """Return the record of a document of *size* bytes (0: few), or why it is none.
+
+        Canonical bytes are at most 2.25 times those of the text (a list of short floats), so that
+        only long documents need to be measured.
+        """
+        document, refusal = _opened(item, self.arrays)
+        if document is None or refusal is not None:
+            return Bad(self._key_of(document, inherited), "", refusal or _NO_OBJECT)
+        given, residue = self._sorted(document)
+        if residue.refusal is not None:
+            return Bad(self._key_of(document, inherited), residue.name, residue.refusal)
+        for field, value in inherited.items():
+            if (found := self._beside(field, value, given, residue)) is not None:
+                return Bad(self._key_of(document, inherited), field, found)
+        self._imply(given, residue)
+        decoded = self.codec.decode(given)
+        refusals = decoded.refusals
+        if not refusals and size > _HEAVY_BYTES:
+            refusals = self.codec.too_large(decoded.values, residue.extras)
+        if refusals:
+            field, refusal = refusals[0]
+            return Bad(self._key_of(document, inherited), field, refusal)
+        return self._made(decoded, residue, inherited)
+
+    def _made(self, decoded: Decoded, found: _Found, inherited: Inherited) -> Record:
+        spelling = decoded.spelling
+        if inherited and spelling:
+            spelling = {n: s for n, s in spelling.items() if n not in inherited or n in found.alias}
+        absent = tuple(sorted(self._inner[name] for name in self.arrays if name not in found.held))
+        residue = NO_RESIDUE
+        if found.extras or spelling or found.alias or absent:
+            residue = Residue(found.extras, spelling, found.alias, absent)
+        return Record(self.codec.key_of(decoded.values), decoded.values, residue)
+
+    def key(self, item: Any, inherited: Inherited) -> Key:
+        """Return a document's key; ``Refusal`` where it has none that can be read."""
+        document, _ = _opened(item, self.arrays)
+        if document is None:
+            raise _NO_OBJECT
+        parts = {part: self._part(document, part, inherited) for part in self.entity.key}
+        return self.codec.key_of(parts)
+
+    def _part(self, document: Mapping[str, Any], field: str, inherited: Inherited) -> Any:
+        if field in inherited:
+            return inherited[field]
+        for name in (self.names[field], *self.place.settings.aliases.get(field, ())):
+            if name in document:
+                value = self.codec.decoders[field](document[name])
+                broken = self.codec.broken_rules({field: value})
+                if broken:
+                    raise broken[0][1]
+                return value
+        raise Refusal(Reason.MISSING, "a value expected, none found")
+
+    def _key_of(self, document: Mapping[str, Any] | None, inherited: Inherited) -> str:
+        try:
+            return self.codec.key_text(self.key(document, inherited)) if document else ""
+        except Refusal:
+            return ""
+
+    def _sorted(self, document: Mapping[str, Any]) -> tuple[dict[str, Any], _Found]:
+        """Sort a document's names into fields, arrays of others, and extras."""
+        given: dict[str, Any] = {}
+        found = _Found()
+        fields = self._fields
+        for name, value in document.items():
+            field = fields.get(name)
+            if field is not None:
+                given[field] = value
+            elif name in self._inner and isinstance(value, list):
+                found.held.append(name)
+            else:
+                self._other(name, value, document, given, found)
+        return given, found
+
+    def _other(
+        self,
+        name: str,
+        value: Any,
+        document: Mapping[str, Any],
+        given: dict[str, Any],
+        found: _Found,
+    ) -> None:
+        field = self._aliases.get(name)
+        if field is not None and field not in given and self.names[field] not in document:
+            given[field], found.alias[field] = value, name
+            return
+        try:
+            found.extras[json_value(name)] = json_value(value)
+        except Refusal as refusal:
+            found.refuse(name + refusal.path, refusal)
+        if self._rejects_extras and name not in self._inner:
+            found.refuse(name, Refusal(Reason.UNKNOWN_FIELD, "a declared field expected"))
+
+    def _beside(
+        self, field: str, value: Any, given: dict[str, Any], found: _Found
+    ) -> Refusal | None:
+        """Take a field from the document around; where it is spelled out as well, it must agree."""
+        encode = self.codec.encoders[field]
+        raw = value if encode is None else encode(value)
+        if field not in given:
+            given[field] = raw
+            return None
+        found.alias.setdefault(field, self.names[field])
+        try:
+            agrees = self.codec.decoders[field](given[field]) == value
+        except Refusal as refusal:
+            return refusal
+        if agrees:
+            return None
+        return Refusal(Reason.REFERENCE, f"{shortened(raw)}, as the document around says, expected")
+
+    def _imply(self, given: dict[str, Any], found: _Found) -> None:
+        for trigger, field, _, value in self._implied:
+            if given.get(trigger) is None:
+                continue
+            if field not in given:
+                given[field] = value
+            elif given[field] == value:  # spelled out though it need not be: so it is written back
+                found.alias.setdefault(field, self.names[field])
+
+    # writing
+
+    def document(self, record: Record, order: Iterable[str] = ()) -> dict[str, Any]:
+        """Return the document of *record*, with an empty array for each kind that it holds.
+
+        Names are in *order* where they are among it: a change leaves the others where they were.
+        """
+        residue = record.residue
+        encoded = self.codec.encode(record.values, residue.spelling)
+        made: dict[str, Any] = {}
+        left_out = self._left_out(record)
+        for field, value in encoded.items():
+            if field not in left_out:
+                made[self._written_name(field, residue)] = value
+        for name, value in residue.extras.items():
+            made.setdefault(name, value)
+        for array, inner in self._inner.items():
+            if inner not in residue.absent:
+                made.setdefault(array, [])
+        ordered = {name: made[name] for name in order if name in made}
+        return ordered | made if ordered else made
+
+    def _written_name(self, field: str, residue: Residue) -> str:
+        alias = residue.alias.get(field)
+        return (
+            alias if alias is not None and self._aliases.get(alias) == field else self.names[field]
+        )
+
+    def _left_out(self, record: Record) -> set[str]:
+        """Return the fields that the document says by other means."""
+        alias = record.residue.alias
+        found = {field for field in self._inherited if field not in alias}
+        for trigger, field, plain, _ in self._implied:
+            implied = record.values.get(trigger) is not None and field not in alias
+            if implied and record.values.get(field) == plain and field in record.values:
+                found.add(field)
+        return found
+
+    def inherited(self, parent_key: Key | None) -> dict[str, Any]:
+        """Return what a record has from the document around it, given that one's key."""
+        if self.place.parent is None:
+            return {}
+        entity = self.place.parent.entity
+        parts = (parent_key,) if len(entity.key) == 1 else tuple(parent_key or ())
+        by_name = dict(zip(entity.key, parts, strict=True))
+        return {here: by_name[there] for here, there in self.place.inherited}
+
+    def parent_key(self, values: Mapping[str, Any]) -> Key | None:
+        """Return the key of the document around a record; ``None`` where its values name none."""
+        if self.place.parent is None:
+            return None
+        there = {parent: values.get(here) for here, parent in self.place.inherited}
+        parts = tuple(there[part] for part in self.place.parent.entity.key)
+        if None in parts:
+            return None
+        return parts[0] if len(parts) == 1 else parts
+
+    def children(self, item: Any, array: str) -> Sequence[Any] | None:
+        """Return the items of a nested array, ``None`` where it is absent; or ``Refusal``."""
+        document = item.value if isinstance(item, Suspect) else item
+        if not isinstance(document, dict) or document.get(array) is None:
+            return None
+        found = document[array]
+        if not isinstance(found, list):
+            raise Refusal(Reason.TYPE, "an array expected")
+        return [Suspect(each) for each in found] if isinstance(item, Suspect) else found
+
+
+_NO_OBJECT = Refusal(Reason.TYPE, "an object expected")
+
+
+class _Found:
+    """What a document has beside declared fields."""
+
+    __slots__ = ("alias", "extras", "held", "name", "refusal")
+
+    def __init__(self) -> None:
+        self.extras: dict[str, Any] = {}
+        self.alias: dict[str, str] = {}
+        self.held: list[str] = []
+        self.name = ""
+        self.refusal: Refusal | None = None
+
+    def refuse(self, name: str, refusal: Refusal) -> None:
+        if self.refusal is None:
+            self.name, self.refusal = name, refusal
+
+
+def _opened(item: Any, arrays: tuple[str, ...]) -> tuple[Mapping[str, Any] | None, Refusal | None]:
+    """Return the object that *item* is, and what is wrong with it as a whole."""
+    if type(item) is dict:
+        return item, None
+    if not isinstance(item, Suspect):
+        return (item, None) if isinstance(item, dict) else (None, _NO_OBJECT)
+    if item.refusal is not None or not isinstance(item.value, dict):
+        return None, item.refusal or _NO_OBJECT
+    document = item.value
+    own = {name: value for name, value in document.items() if name not in arrays}
+    if isinstance(document, Doubled):
+        return document, slow.doubled_name([document])
+    return document, slow.doubled_name(own.values())
+
+
+def _has_decimals(type_: Type) -> bool:
+    members = (*type_.items, *(member for _, member in type_.members))
+    return type_.kind is Kind.DECIMAL or any(map(_has_decimals, members))
+
+
+def _error(entity: Entity, key: str, problem: str) -> ConfigError:
+    return ConfigError(problem, key=f"entities.{entity.name}.{key}")

@@ -1,0 +1,44 @@
+"""Where in the text of a document its parts are, to the byte, whatever is wrong with them."""
+
+from __future__ import annotations
+
+import json
+import re
+
+from fluxstore_json.blocks import elements, end_of_value
+
+_NAME = re.compile(rb'[ \t\r\n]*("(?:[^"\\]|\\.)*")[ \t\r\n]*:[ \t\r\n]*', re.DOTALL)
+_BETWEEN = re.compile(rb"[ \t\r\n]*,")
+Span = tuple[int, int]
+
+
+def members(raw: bytes) -> dict[str, Span]:
+    """Return where the value of each name is in the text of an object (doubled: the last)."""
+    found: dict[str, Span] = {}
+    at = raw.index(b"{") + 1
+    while (name := _NAME.match(raw, at)) is not None:
+        end = end_of_value(raw, name.end())
+        found[json.loads(name[1])] = (name.end(), end)
+        between = _BETWEEN.match(raw, end)
+        if between is None:
+            break
+        at = between.end()
+    return found
+
+
+def items(raw: bytes, span: Span) -> list[Span]:
+    """Return where each element of the array at *span* is."""
+    start, end = span
+    inner = raw[start + 1 : end - 1]
+    if not inner.strip():
+        return []
+    lead = len(inner) - len(inner.lstrip(b" \t\r\n"))
+    return [(start + 1 + at, start + 1 + to) for at, to in elements(inner, lead)]
+
+
+def inside(raw: bytes, array: str) -> list[Span]:
+    """Return where each element of the array named *array* is in the text of an object."""
+    span = members(raw).get(array)
+    if span is None or raw[span[0] : span[0] + 1] != b"[":
+        return []
+    return items(raw, span)

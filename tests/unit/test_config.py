@@ -185,7 +185,8 @@ def test_t08_what_is_no_duration(value):
 
 
 @pytest.mark.parametrize(
-    ("value", "seconds"), [("250ms", 0.25), ("30s", 30), ("5m", 300), ("1h", 3600), (2, 2), (0.5, 0.5)]
+    ("value", "seconds"),
+    [("250ms", 0.25), ("30s", 30), ("5m", 300), ("1h", 3600), (2, 2), (0.5, 0.5)],
 )
 def test_durations_have_units(value, seconds):
     assert seconds == duration(value).total_seconds()

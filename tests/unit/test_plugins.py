@@ -34,7 +34,9 @@ def install(tmp_path, monkeypatch):
         (tmp_path / f"{module}.py").write_text(dedent(source))
         info = tmp_path / f"fluxstore_{name}-1.0.dist-info"
         info.mkdir()
-        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: fluxstore-{name}\nVersion: 1.0\n")
+        (info / "METADATA").write_text(
+            f"Metadata-Version: 2.1\nName: fluxstore-{name}\nVersion: 1.0\n"
+        )
         (info / "entry_points.txt").write_text(f"[fluxstore]\n{name} = {module}\n")
         made.append(module)
 
@@ -97,7 +99,9 @@ def test_a_broken_plugin_raises_when_what_it_offers_is_asked_for(install):
 
 
 def test_c04_an_adapter_that_is_not_there_says_what_to_install():
-    with pytest.raises(AdapterNotFoundError, match=r"installed: .*pip install fluxstore-mongo") as caught:
+    with pytest.raises(
+        AdapterNotFoundError, match=r"installed: .*pip install fluxstore-mongo"
+    ) as caught:
         Plugins.load().adapter("mongo")
     assert 3 == caught.value.exit_code
 

@@ -33,15 +33,25 @@ def rejected(entity: type, key: str, reason: Reason = Reason.TYPE, *, raw: bytes
 class PileCollection:
     def __init__(self, entity: Entity, items: list[Record | Rejected]) -> None:
         self.entity = entity
+        self.changes = -1
         self.items = items
         self.broken: str | None = None
         """Why the whole file cannot be read, found at its end."""
         self.scanned = 0
         self.before_page: Callable[[], None] = lambda: None
 
+    @property
+    def items(self) -> list[Record | Rejected]:
+        return self._items
+
+    @items.setter
+    def items(self, items: list[Record | Rejected]) -> None:
+        self._items = items
+        self.changes += 1
+
     def scan(self, cursor: str | None, limit: int) -> Page:
         self.before_page()
-        state, start = f"{len(self.items)}:{id(self.items)}", 0
+        state, start = f"{len(self.items)}:{self.changes}", 0
         if cursor is not None:
             known, _, position = cursor.rpartition("@")
             if known != state:

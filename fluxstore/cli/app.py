@@ -78,7 +78,16 @@ def command() -> Any:
 
 
 def _register(app: typer.Typer) -> None:
-    from fluxstore.cli import beginning, checking, health, moving, repairing, schema, status
+    from fluxstore.cli import (
+        beginning,
+        checking,
+        health,
+        moving,
+        repairing,
+        returning,
+        schema,
+        status,
+    )
 
     app.command("init")(beginning.init)
     app.command("doctor")(health.doctor)
@@ -87,6 +96,7 @@ def _register(app: typer.Typer) -> None:
     app.command("validate")(checking.validate)
     app.command("verify-certificate")(checking.verify_certificate)
     app.command("repair")(repairing.repair)
+    app.command("rollback")(returning.rollback)
     app.add_typer(schema.group, name="schema")
     app.command("assess")(moving.assess)
     app.command("migrate")(moving.migrate)

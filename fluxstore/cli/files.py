@@ -49,7 +49,7 @@ def _kept(path: Path) -> Path:
 
 
 def free_name(path: Path) -> Path:
-    """Return a name beside *path* under which nothing is: ``name.old1``, ``name.old2``, …"""
+    """Return a name beside *path* that is free: ``name.old1``, ``name.old2`` and so on."""
     number = 1
     while os.path.lexists(free := path.with_name(f"{path.name}.old{number}")):
         number += 1

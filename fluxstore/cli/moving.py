@@ -116,20 +116,21 @@ def migrate(
         with choices(session, workers, **chosen) as options:
             report = run(both.source, both.target, both.config.entities, options)
     answer = summaries.of_migration(report, session)
-    if not dry_run:
-        _remember(session, "migrate", report, answer.exit_code)
-    return answer
+    return answer if dry_run else remembered(session, "migrate", report, answer)
 
 
-def _remember(session: Session, command: str, report: MigrationReport, code: int) -> None:
-    """Keep what came of it, and tell plugins where it ran to its end."""
+def remembered(
+    session: Session, command: str, report: MigrationReport, answer: render.Answer
+) -> render.Answer:
+    """Keep what came of a copy, tell plugins where it ran to its end, and return *answer*."""
     read = render.count(sum(one.read for one in report.entities), "record")
     kept = f", {report.quarantined:,} quarantined" if report.quarantined else ""
     words = "stopped before the end" if report.stopped else f"{read} read{kept}"
-    made = attrs.evolve(history.event(command, report, words), exit_code=code)
-    session.remember(made)
+    made = history.event(command, report, words)
+    session.remember(attrs.evolve(made, exit_code=answer.exit_code))
     if not report.stopped:
         session.plugins.migrated(report)
+    return answer
 
 
 @contextmanager

@@ -73,8 +73,26 @@ def of_assessment(report: AssessReport) -> Answer:
     )
 
 
-def of_migration(report: MigrationReport, session: Session, verb: str = "migrate") -> Answer:
-    """Return what ``migrate`` and ``rollback`` end with."""
+def of_migration(report: MigrationReport, session: Session) -> Answer:
+    """Return what ``migrate`` ends with."""
+    return _of_copy(report, session, _outcome(report, options_of(report)))
+
+
+def of_rollback(report: MigrationReport, session: Session, way_back: str) -> Answer:
+    """Return what ``rollback`` ends with; *way_back* names the ends as the migration did."""
+    read = count(sum(one.read for one in report.entities), "record")
+    lines = [Styled(f"{read} brought back", "green"), f"next: fluxstore validate {way_back}"]
+    if report.stopped:
+        lines = [Styled("stopped before the end", "yellow")]
+    elif report.dry_run:
+        lines = [f"{read} would be brought back; nothing was written"]
+    elif report.problem_count:
+        problems = count(report.problem_count, "problem")
+        lines = [Styled(f"{problems}: the rest was brought back", "yellow")]
+    return _of_copy(report, session, lines)
+
+
+def _of_copy(report: MigrationReport, session: Session, ending: Sequence[str]) -> Answer:
     head = (
         "entity", "read", "written", "unchanged", "quarantined", "extra", "deleted",
         "seconds", "records/s",
@@ -87,7 +105,7 @@ def of_migration(report: MigrationReport, session: Session, verb: str = "migrate
     lines = [way(report), "", *render.table(head, [*rows, _total(rows, report.seconds)]), ""]
     if report.backup:
         lines.append(f"what was replaced is kept in {report.backup}")
-    lines += [*report.notices, *_outcome(report, verb)]
+    lines += [*report.notices, *ending]
     more = "name a file with --problems to list all of them"
     problems = first(report.problems, report.problem_count, more)
     if report.extra:
@@ -109,16 +127,15 @@ def _extras(report: MigrationReport) -> Iterable[str]:
     return (f"{one.entity} {one.key}: only in {backend}" for one in report.extras)
 
 
-def _outcome(report: MigrationReport, verb: str) -> list[str]:
-    way_back = options_of(report)
+def _outcome(report: MigrationReport, way: str) -> list[str]:
     if report.stopped:
         return [Styled("stopped before the end", "yellow")]
     if report.dry_run:
-        return [f"nothing was written; next: fluxstore {verb} {way_back}"]
+        return [f"nothing was written; next: fluxstore migrate {way}"]
     if report.problem_count:
         return [
             Styled(f"{count(report.problem_count, 'problem')}: the rest was copied", "yellow"),
-            f"next: mend what is named above at the source, then: fluxstore {verb} {way_back}",
+            f"next: mend what is named above at the source, then: fluxstore migrate {way}",
         ]
     if report.extra:
         extra = count(report.extra, "record")
@@ -126,11 +143,9 @@ def _outcome(report: MigrationReport, verb: str) -> list[str]:
             Styled(f"{extra} only in {report.target['backend']}: kept", "yellow"),
             f"next: look at them, and run it again with --delete-extra {report.extra}",
         ]
-    done = "copied, and equal" if verb == "migrate" else "brought back"
-    return [
-        Styled(f"{count(sum(one.read for one in report.entities), 'record')} {done}", "green"),
-        f"next: fluxstore validate {way_back}",
-    ]
+    written = sum(one.written for one in report.entities)
+    words = f"{count(written, 'record')} written" if written else "nothing to write: all is equal"
+    return [Styled(words, "green"), f"next: fluxstore validate {way}"]
 
 
 def meaning(code: int) -> Mapping[str, Any]:

@@ -1,0 +1,108 @@
+"""``rollback``: the source's records replaced by the target's, after a backup."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import attrs
+import typer
+
+from fluxstore.cli import asking, ends, history, render, summaries
+from fluxstore.cli.ends import EntityNames, From, To
+from fluxstore.cli.moving import DryRun, Extras, Problems, Workers, choices, remembered
+from fluxstore.cli.session import Session
+from fluxstore.errors import UsageError
+
+if TYPE_CHECKING:
+    from fluxstore.migration.plan import End
+
+
+def rollback(
+    ctx: typer.Context,
+    *,
+    source: From = "",
+    target: To = "",
+    entity: EntityNames = [],  # noqa: B006 - Typer reads the default and never changes it
+    into: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Fill this empty folder instead; the source stays."),
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Do not ask.")] = False,
+    workers: Workers = 1,
+    problems: Problems = None,
+    extras: Extras = None,
+    dry_run: DryRun = False,
+) -> render.Answer:
+    """Bring the records back: the source's are replaced by the target's.
+
+    --from and --to name the migration's source and target, as they did when it was made. The
+    source is backed up first: no backup, no change. Documents come back as they were: fields that
+    nobody declared, spellings, order.
+    """
+    from fluxstore.adapter import Use
+    from fluxstore.migration.rollback import rollback as run
+
+    session = Session.of(ctx)
+    source, target = ends.chosen_names(session, source, target)
+    if into is None and not dry_run:
+        question = f"Replace the records of {source} by those of {target}"
+        asking.confirm(question, yes=force, option="--force")
+    backups = session.config.folder / history.FOLDER / "backups"
+    uses = (Use.TARGET if into is None else Use.SOURCE, Use.SOURCE)
+    with (
+        ends.opened(session, source, target, entity, uses=uses) as both,
+        _empty(session, both.source, into) as folder,
+        choices(
+            session,
+            workers,
+            entities=both.entities,
+            dry_run=dry_run,
+            problems_file=problems,
+            extras_file=extras,
+        ) as options,
+    ):
+        report = run(
+            both.source,
+            both.target,
+            both.config.entities,
+            backups=backups,
+            into=folder,
+            options=options,
+        )
+    way = f"--from {source} --to {target}"
+    answer = summaries.of_rollback(report, session, way)
+    return answer if dry_run or into else remembered(session, "rollback", report, answer)
+
+
+@contextmanager
+def _empty(session: Session, source: End, folder: Path | None) -> Iterator[End | None]:
+    """Yield a backend like *source* in another folder, or nothing where none was asked for."""
+    from fluxstore.adapter import Opening, Use
+    from fluxstore.migration.plan import End
+
+    if folder is None:
+        yield None
+        return
+    config = session.config
+    backend = config.backend(source.name)
+    usual = getattr(backend.settings, "path", None)
+    if usual is None:
+        raise UsageError(
+            f"--into: {source.name} is in no folder", next_step="roll back without --into"
+        )
+    place = folder.absolute()
+    if not (config.folder / usual).is_dir():
+        place = place / Path(usual).name  # one file: it keeps its name
+    settings = attrs.evolve(backend.settings, path=str(place))
+    opening = Opening(
+        source.name, settings, config.entities, backend.entity_settings, config.folder, Use.TARGET
+    )
+    folder.mkdir(parents=True, exist_ok=True)
+    adapter = session.plugins.adapter(backend.adapter)(opening)
+    try:
+        yield End(source.name, adapter, source.version)
+    finally:
+        adapter.close()

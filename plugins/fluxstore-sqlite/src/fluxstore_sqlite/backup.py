@@ -82,14 +82,17 @@ def _verify(connections: Connections, file: Path, counts: Counts | None) -> None
 
 def _settle(part: Path, target: Path) -> None:
     """Make *part* durable under its name."""
-    for path in (part, part.parent):
-        if path is part.parent:
-            part.rename(target)
-        descriptor = os.open(path, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+    _flush(part)
+    part.rename(target)
+    _flush(target.parent)
+
+
+def _flush(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def restore(connections: Connections, tables: Tables, backup_file: Path) -> None:

@@ -146,17 +146,21 @@ def _colliding(pairs: list[bytes]) -> set[bytes]:
 def _absences(book: Evidence, books: Books, outside: Mapping[str, Table], flags: Flags) -> None:
     for at, field in enumerate(book.entity.references):
         name = str(field.rules.references)
+        known = outside[name] if name in outside else books[name].keys
+        unreadable = outside[name] if name in outside else books[name].rejected
         refers = book.references[at]
-        if name in outside:
-            tables = refers, outside[name], outside[name]
-        else:
-            tables = refers, books[name].keys, books[name].rejected
-        for pairs, known, rejected in aligned(*tables, driver=refers):
-            there, unreadable = set(known), set(rejected)
-            for pair in pairs:
-                if pair[:DIGEST_BYTES] not in there:
-                    held = pair[:DIGEST_BYTES] in unreadable
-                    flags.add(pair[DIGEST_BYTES:], Why.HELD_BACK if held else Why.ABSENT, at)
+        for own, held in _lost(refers, known, unreadable):
+            flags.add(own, Why.HELD_BACK if held else Why.ABSENT, at)
+
+
+def _lost(refers: Table, known: Table, unreadable: Table) -> Iterator[tuple[bytes, bool]]:
+    """Yield who refers to a record that is not *known*, and whether it is there, *unreadable*."""
+    for pairs, keys, held in aligned(refers, known, unreadable, driver=refers):
+        there, cannot = set(keys), set(held)
+        for pair in pairs:
+            parent, own = pair[:DIGEST_BYTES], pair[DIGEST_BYTES:]
+            if parent not in there:
+                yield own, parent in cannot
 
 
 def spread(
@@ -176,17 +180,23 @@ def _referring(book: Evidence, new: Mapping[str, Table], flags: Flags, scratch: 
     found = scratch.table(DIGEST_BYTES)
     for at, field in enumerate(book.entity.references):
         name = str(field.rules.references)
-        gone = new.get(name)
-        if gone is None or not len(gone):
-            continue
-        for pairs, parents in aligned(book.references[at], gone, driver=gone):
-            held = set(parents)
-            for pair in pairs:
-                parent, own = pair[:DIGEST_BYTES], pair[DIGEST_BYTES:]
-                if parent in held and (parent != own or name != book.entity.name):
-                    flags.add(own, Why.HELD_BACK, at)
-                    found.add(own)
+        if name in new and len(new[name]):
+            for own in _holding_on(
+                book.references[at], new[name], own_kind=name == book.entity.name
+            ):
+                flags.add(own, Why.HELD_BACK, at)
+                found.add(own)
     return found
+
+
+def _holding_on(refers: Table, gone: Table, *, own_kind: bool) -> Iterator[bytes]:
+    """Yield who refers to a record that is *gone*; not one that refers to itself."""
+    for pairs, parents in aligned(refers, gone, driver=gone):
+        held = set(parents)
+        for pair in pairs:
+            parent, own = pair[:DIGEST_BYTES], pair[DIGEST_BYTES:]
+            if parent in held and not (own_kind and parent == own):
+                yield own
 
 
 def _each_once(scratch: Scratch, *tables: Table) -> Table:

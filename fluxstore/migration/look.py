@@ -109,10 +109,9 @@ class Look:
         """
         for page in self.pages():
             rest = [record for record in page.records if self._digest(record.key) not in bad]
-            if len(rest) < len(page.records):
-                for record, rejected in self._refused(rest):
-                    if rejected.problem.reason is Reason.UNIQUE:
-                        self.suspects.add(record, rejected)
+            for record, rejected in self._refused(rest if len(rest) < len(page.records) else ()):
+                if rejected.problem.reason is Reason.UNIQUE:
+                    self.suspects.add(record, rejected)
 
     def _foresee(self, records: Sequence[Record]) -> None:
         for record, rejected in self._refused(records):

@@ -9,11 +9,13 @@ import attrs
 import pytest
 from moving import (
     ENTITIES,
+    HUNDRED,
     Member,
     Note,
     Team,
     User,
     by_entity,
+    counts,
     everything,
     fill,
     keys,
@@ -21,56 +23,30 @@ from moving import (
     pile,
     record,
     reference,
+    shrunk,
+    small_batches,
     snapshot_of,
 )
 from pile import piled, rejected
 
 from fluxstore.adapter import Batch, Part
-from fluxstore.entity import Entities, entity, entity_of
 from fluxstore.errors import (
-    CursorError,
     EntityNotFoundError,
-    LeaseError,
     MigrationError,
     PlanError,
     QuarantineError,
     UsageError,
 )
 from fluxstore.migration.migrate import levels, migrate
-from fluxstore.migration.plan import LEASE, End, migration_of
+from fluxstore.migration.plan import LEASE, End
 from fluxstore.records import Residue
 
-HUNDRED = [Note(id=n, text=f"note {n}") for n in range(100)]
 FAMILY = (
     Team(id="t", slug="s", lead_id="u"),
     User(id="u", team_id="t", email="u@x"),
     User(id="v", boss_id="u"),
     Member(team_id="t", user_id="v"),
 )
-
-
-class Stop:
-    """Asks to stop when it has been asked so many times."""
-
-    def __init__(self, after: int) -> None:
-        self.left = after
-
-    def __call__(self) -> bool:
-        self.left -= 1
-        return self.left < 0
-
-
-def small_batches(**chosen):
-    """Batches of sixteen records: as small as they become."""
-    return options(batch_seconds=1e-9, **chosen)
-
-
-def shrunk(source: End) -> End:
-    """Make the pile's pages small from the first on."""
-    for collection in source.adapter._collections.values():
-        scan = collection.scan
-        collection.scan = lambda cursor, limit, scan=scan: scan(cursor, min(limit, 16))
-    return source
 
 
 # what is copied
@@ -85,11 +61,6 @@ def test_everything_good_arrives_with_its_residue():
     assert whole == everything(target, Note)[1]
     assert snapshot_of(source, Team, User, Member) == snapshot_of(target, Team, User, Member)
     assert (2, 2, 0, 0) == counts(report, "users")
-
-
-def counts(report, name: str) -> tuple[int, int, int, int]:
-    one = by_entity(report)[name]
-    return one.read, one.written, one.unchanged, one.quarantined
 
 
 def test_a_second_run_writes_nothing():
@@ -382,93 +353,7 @@ def stage(progress) -> str:
     return progress.stage
 
 
-# stopping and going on
-
-
-def test_a_stop_finishes_its_batch_and_the_next_run_goes_on():
-    source, target = shrunk(pile(*HUNDRED)), reference()
-    stopped = migrate(source, target, ENTITIES, small_batches(stopped=Stop(16)))
-    assert stopped.stopped
-    done = len(keys(target, Note))
-    assert 16 < done < 100
-
-    report = migrate(source, target, ENTITIES, small_batches(resume=True))
-    one = by_entity(report)["notes"]
-    assert 100 == one.read == one.resumed + one.written + one.unchanged
-    assert (done - 16, 16) == (one.resumed, one.unchanged)
-    assert snapshot_of(source, Note) == snapshot_of(target, Note)
-
-
-def test_a_run_without_resume_begins_afresh_and_writes_nothing_twice():
-    source, target = shrunk(pile(*HUNDRED)), reference()
-    migrate(source, target, ENTITIES, small_batches(stopped=Stop(16)))
-    done = len(keys(target, Note))
-    report = migrate(source, target, ENTITIES, small_batches())
-
-    assert (100, 100 - done, done, 0) == counts(report, "notes")
-
-
-def test_a_source_changed_since_is_copied_afresh():
-    source, target = shrunk(pile(*HUNDRED)), reference()
-    migrate(source, target, ENTITIES, small_batches(stopped=Stop(16)))
-    changed = shrunk(pile(Note(id=0, text="changed"), *HUNDRED[1:], Note(id=100)))
-    report = migrate(changed, target, ENTITIES, small_batches(resume=True))
-
-    assert (0, 101) == (by_entity(report)["notes"].resumed, by_entity(report)["notes"].read)
-    assert snapshot_of(changed, Note) == snapshot_of(target, Note)
-
-
-def test_a_source_that_changes_during_the_copy_ends_it_with_a_word():
-    source, target = shrunk(pile(*HUNDRED)), reference()
-    notes = source.adapter.of(Note)
-
-    def change() -> None:
-        if notes.scanned > 150:
-            notes.items = [*notes.items]
-
-    notes.before_page = change
-    with pytest.raises(MigrationError, match=r"notes\.json was changed while it was copied"):
-        migrate(source, target, ENTITIES, small_batches())
-
-
-def test_a_cursor_of_another_schema_or_format_is_refused():
-    source, target = shrunk(pile(*HUNDRED)), reference()
-    migrate(source, target, ENTITIES, small_batches(stopped=Stop(16)))
-    migration = migration_of(source, target)
-    cursor = target.adapter.ledger.cursor(migration, "notes")
-    for wrong in (attrs.evolve(cursor, format=2), attrs.evolve(cursor, fingerprint="other")):
-        target.collection(ENTITIES["notes"]).merge(Batch([], cursor=wrong))
-        with pytest.raises(CursorError, match="without --resume"):
-            migrate(source, target, ENTITIES, small_batches(resume=True))
-
-    assert 0 == migrate(source, target, ENTITIES).exit_code
-
-
-def test_another_declaration_has_another_fingerprint():
-    from fluxstore.migration.identity import fingerprint
-
-    @entity("notes")
-    class Note:
-        id: int
-        text: str | None = ""
-
-    assert fingerprint(entity_of(Note)) != fingerprint(ENTITIES["notes"])
-    assert fingerprint(entity_of(Note)) == fingerprint(Entities([entity_of(Note)])["notes"])
-
-
-def test_an_ended_migration_leaves_no_cursor():
-    source, target = shrunk(pile(*HUNDRED)), reference()
-    migrate(source, target, ENTITIES, small_batches())
-
-    assert {} == target.adapter.memory.current().cursors
-
-
-def test_two_migrations_at_once_are_one_too_many():
-    target = reference()
-    with target.adapter.ledger.lease(LEASE), pytest.raises(LeaseError):
-        migrate(pile(Note(id=1)), target, ENTITIES)
-
-    assert set() == keys(target, Note)
+# refusals
 
 
 def test_what_doctor_says_blocks_stops_the_plan(monkeypatch):

@@ -111,4 +111,36 @@ def options(**chosen) -> Options:
     return attrs.evolve(Options(), **chosen)
 
 
+HUNDRED = [Note(id=n, text=f"note {n}") for n in range(100)]
+
+
+class Stop:
+    """Asks to stop when it has been asked so many times."""
+
+    def __init__(self, after: int) -> None:
+        self.left = after
+
+    def __call__(self) -> bool:
+        self.left -= 1
+        return self.left < 0
+
+
+def small_batches(**chosen):
+    """Batches of sixteen records: as small as they become."""
+    return options(batch_seconds=1e-9, **chosen)
+
+
+def shrunk(source: End) -> End:
+    """Make the pile's pages small from the first on."""
+    for collection in source.adapter._collections.values():
+        scan = collection.scan
+        collection.scan = lambda cursor, limit, scan=scan: scan(cursor, min(limit, 16))
+    return source
+
+
+def counts(report, name: str) -> tuple[int, int, int, int]:
+    one = by_entity(report)[name]
+    return one.read, one.written, one.unchanged, one.quarantined
+
+
 __all__ = ["Pile", "piled", "record"]

@@ -18,7 +18,7 @@ from fluxstore_postgres.embedded import Use as EmbeddedUse
 from fluxstore_postgres.examining import examine
 from fluxstore_postgres.ledger import PostgresLedger
 from fluxstore_postgres.schema import Schema
-from fluxstore_postgres.settings import EntitySettings, Settings
+from fluxstore_postgres import settings
 
 EMBEDDED_FOLDER = Path(".fluxstore") / "postgres"
 
@@ -27,8 +27,8 @@ class PostgresAdapter:
     """One PostgreSQL database as a backend."""
 
     name: ClassVar[str] = "postgres"
-    Settings: ClassVar[type] = Settings
-    EntitySettings: ClassVar[type] = EntitySettings
+    Settings: ClassVar[type] = settings.Settings
+    EntitySettings: ClassVar[type] = settings.EntitySettings
 
     def __init__(self, opening: Opening) -> None:
         """Open the backend: start the embedded server if that is meant, and connect."""
@@ -51,12 +51,12 @@ class PostgresAdapter:
             self._release_server()
             raise
 
-    def _connect(self, settings: Settings) -> None:
-        conninfo = self._start_embedded() if settings.is_embedded else None
-        self.target = target_of(settings, self.backend, conninfo=conninfo)
+    def _connect(self, own: settings.Settings) -> None:
+        conninfo = self._start_embedded() if own.is_embedded else None
+        self.target = target_of(own, self.backend, conninfo=conninfo)
         self.connections = Connections(
             self.target,
-            settings,
+            own,
             backend=self.backend,
             read_only=self._opening.use is Use.SOURCE,
         )
@@ -75,7 +75,7 @@ class PostgresAdapter:
     @contextmanager
     def transaction(self) -> Iterator[None]:
         """Make this thread's commits one transaction; an error in the context undoes it."""
-        self.database.refuse_if_source()
+        self.database.make_all()
         with self.connections.unit():
             yield
 

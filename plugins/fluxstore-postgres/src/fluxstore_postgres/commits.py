@@ -19,7 +19,7 @@ from fluxstore.records import Change, Delete, Intent, Key, Put, Record, Row
 from fluxstore_postgres.failures import RETRIED
 from fluxstore_postgres.references import References
 from fluxstore_postgres.residues import SideResidue
-from fluxstore_postgres.rows import json_text, residue_document
+from fluxstore_postgres.rows import document_text, residue_document
 from fluxstore_postgres.rules import refuse_broken
 from fluxstore_postgres.statements import identifier, statement
 from fluxstore_postgres.tabling import Bound, Tabling, key_arrays
@@ -52,12 +52,17 @@ class Commits:
         if op_id is not None:
             self._database.make_ledger()
             bound = self._tabling.made()
-        if len(changes) == 1 and op_id is None and not expect and self._is_plain(bound):
+        if len(changes) == 1 and not (op_id or expect) and self._is_plain(bound):
             return self._alone(bound, changes[0])
         return self._retried(lambda: self._together(bound, changes, expect, op_id))
 
     def _is_plain(self, bound: Bound) -> bool:
-        """Tell whether a change is one statement: no side table, no reference to look after."""
+        """Tell whether a change is one statement: no side table, no reference to look after.
+
+        In a transaction it is not: what is refused must not spoil the rest.
+        """
+        if self._database.connections.is_in_unit:
+            return False
         return bound.table.is_own and not self._tabling.references(bound)
 
     # one statement
@@ -191,7 +196,7 @@ def prepared(bound: Bound, change: Change) -> tuple[Any, Any]:
         return statements.put(change), _named(bound, change)
     params: list[Any] = [column.input(change.values) for column in table.columns]
     if table.is_own:
-        params.append(json_text(residue_document(table, change)))
+        params.append(document_text(residue_document(table, change)))
     return statements.put(change), params
 
 
@@ -206,5 +211,5 @@ def _named(bound: Bound, put: Put) -> dict[str, Any]:
     if table.is_own:
         params["names"] = names
         residue = put.residue.to_json() if put.residue else None
-        params["residue"] = json_text(residue)
+        params["residue"] = document_text(residue)
     return params

@@ -244,7 +244,7 @@ def _position(statements: RecordStatements, query: Query, text: str) -> list[str
             raise ValueError(fingerprint)
         if len(values) != len(query.order) or not all(isinstance(part, str) for part in key):
             raise ValueError(values)
-        return [None if one is None else str(one) for one in values] + key
+        return [*(None if one is None else str(one) for one in values), *map(str, key)]
     except (ValueError, TypeError, Refusal, msgspec.DecodeError):
         raise UsageError(
             f"after= is no cursor of this query on {codec.entity.name}",

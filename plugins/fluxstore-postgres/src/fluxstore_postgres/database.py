@@ -110,6 +110,16 @@ class Database:
                 unit.run(_plain(one))
             self.look()
 
+    def make_all(self) -> None:
+        """Make every table and the ledger before a transaction, which they must not be part of.
+
+        Made inside, they would go with it when it is undone, and wait for its own locks.
+        """
+        if not self.connections.is_in_unit:
+            fit = [entity for entity in self.entities.values() if entity.name not in self._unfit]
+            self.make_ledger()
+            self.make(fit, whole=True)
+
     def complete(self, entities: Sequence[Entity]) -> None:
         """Make indexes and references of our own tables that are not there, and check them."""
         with self._lock, self._making() as unit:

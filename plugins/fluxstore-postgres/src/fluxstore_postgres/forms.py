@@ -23,6 +23,8 @@ from fluxstore.records import Reason
 Encode = Callable[[Any], str]
 Decode = Callable[[Any], Any]
 NULL = r"\N"
+FIRST_WITHOUT_POINT = 2.0**53
+"""From here on floats may be written without a point, and every one is whole."""
 
 SQL_TYPES: Mapping[Kind, str] = {
     Kind.STR: "text",
@@ -102,6 +104,24 @@ def default_text(codec: Codec, field: Field, encode: Encode) -> tuple[Any, str |
     return made, encode(made)
 
 
+def json_text(document: Any) -> str:
+    """Return a JSON document as text, with a point in every float.
+
+    jsonb keeps numbers as numeric: ``1e16`` would come back as an integer, ``10…0.0`` does not.
+    """
+    return msgspec.json.encode(_with_points(document)).decode()
+
+
+def _with_points(value: Any) -> Any:
+    if isinstance(value, float) and abs(value) >= FIRST_WITHOUT_POINT:
+        return msgspec.Raw(f"{int(value)}.0".encode())
+    if isinstance(value, dict):
+        return {name: _with_points(item) for name, item in value.items()}
+    if isinstance(value, list):
+        return [_with_points(item) for item in value]
+    return value
+
+
 def copy_fields(form: Form, values: Sequence[Any]) -> list[str]:
     """Return a column's values as fields of a text COPY, escaped all at once."""
     nulls = [at for at, value in enumerate(values) if value is None]
@@ -164,10 +184,10 @@ def _array_form(type_: Type) -> Form | None:
     item = form_of_type(type_.items[0])
     if item is None or item.sql_type.endswith("[]"):
         return None
-    is_set = type_.kind in (Kind.SET, Kind.FROZENSET)
-    return Form(
-        f"{item.sql_type}[]", _array_text(item.encode), _array_decode(item.decode, is_set=is_set)
-    )
+    decode = _array_decode(item.decode)
+    if type_.kind in (Kind.SET, Kind.FROZENSET):
+        decode = _set_decode(decode, type_.items[0])
+    return Form(f"{item.sql_type}[]", _array_text(item.encode), decode)
 
 
 def _array_text(encode: Encode) -> Encode:
@@ -177,15 +197,14 @@ def _array_text(encode: Encode) -> Encode:
     return lambda values: "{" + ",".join([quoted(value) for value in values]) + "}"
 
 
-def _array_decode(decode: Decode | None, *, is_set: bool) -> Decode | None:
-    def items(values: list[Any]) -> list[Any]:
-        if decode is None:
-            return values
-        return [None if value is None else decode(value) for value in values]
+def _array_decode(decode: Decode | None) -> Decode | None:
+    if decode is None:
+        return None
+    return lambda values: [None if value is None else decode(value) for value in values]
 
-    if is_set:
-        return lambda values: as_set(items(values))
-    return items if decode is not None else None
+
+def _set_decode(decode: Decode | None, item: Type) -> Decode:
+    return lambda values: as_set(decode(values) if decode else values, item)
 
 
 class _JsonCodec:
@@ -202,8 +221,7 @@ class _JsonCodec:
         return cls(document.decoder(field.type), document.encoder(field.type))
 
     def encode(self, value: Any) -> str:
-        made = self._plain_to_json(value) if self._plain_to_json else value
-        return msgspec.json.encode(made).decode()
+        return json_text(self._plain_to_json(value) if self._plain_to_json else value)
 
     def decode(self, value: Any) -> Any:
         return self._decode(value)

@@ -145,7 +145,7 @@ class PostgresLedger:
 
     # how
 
-    def _ask(self, name: str, **params: Any) -> list[tuple[Any, ...]]:
+    def _ask(self, name: str, /, **params: Any) -> list[tuple[Any, ...]]:
         """Return the rows of a question; none where there is no ledger."""
         if self._database.known_ledger() is None:
             return []

@@ -12,7 +12,7 @@ from fluxstore.errors import BackendError, ConstraintError, FluxstoreError
 from fluxstore.records import Delete, Key, Problem, Reason, Record, Rejected, Versioned
 from fluxstore_postgres.applying import Applying
 from fluxstore_postgres.references import References
-from fluxstore_postgres.rows import json_text
+from fluxstore_postgres.rows import document_text
 from fluxstore_postgres.rules import broken
 from fluxstore_postgres.staging import Staging
 from fluxstore_postgres.statements import identifier, literal, statement
@@ -144,16 +144,16 @@ class Merging:
         while True:
             try:
                 with unit.savepoint():
-                    written = self._written(unit, bound, staging)
-                break
+                    came.written += self._written(unit, bound, staging)
             except ConstraintError as error:
                 found = self._culprits(unit, bound, staging, records, error)
                 if not found:
                     raise
                 refused += found.values()
                 staging.unstage(unit, list(found))
-        came.written += written
-        came.refused += refused
+            else:
+                came.refused += refused
+                return
 
     def _written(self, unit: Unit, bound: Bound, staging: Staging) -> int:
         written = staging.write(unit)
@@ -246,7 +246,7 @@ class Merging:
             "entity": cursor.entity,
             "position": cursor.position,
             "fingerprint": cursor.fingerprint,
-            "counts": json_text(dict(cursor.counts)),
+            "counts": document_text(dict(cursor.counts)),
             "format": str(cursor.format),
         }
         unit.run(statement("merging", "save_cursor", ledger=ledger), params)

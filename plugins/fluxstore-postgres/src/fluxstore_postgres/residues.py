@@ -6,7 +6,7 @@ from typing import Any
 
 from fluxstore.records import Change, Delete, Intent, Put
 from fluxstore_postgres.database import Database
-from fluxstore_postgres.rows import json_text, residue_document
+from fluxstore_postgres.rows import document_text, residue_document
 from fluxstore_postgres.statements import identifier, statement
 from fluxstore_postgres.tabling import Bound
 from fluxstore_postgres.unit import Unit
@@ -55,7 +55,7 @@ class SideResidue:
             params: dict[str, Any] = {"entity": entity, "keys": [key]}
             unit.run(statement("residue", "delete", ledger=ledger), params)
         else:
-            params = {"entity": entity, "key": key, "residue": json_text(new)}
+            params = {"entity": entity, "key": key, "residue": document_text(new)}
             unit.run(statement("residue", "write", ledger=ledger), params)
 
 

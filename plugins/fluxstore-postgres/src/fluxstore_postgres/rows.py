@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import msgspec
-
 from fluxstore.codec import Codec, Refusal
 from fluxstore.errors import UnreadableRecordError
 from fluxstore.records import NO_RESIDUE, UNTOUCHED, Key, Put, Record, Residue, Version
+from fluxstore_postgres.forms import json_text
 from fluxstore_postgres.tables import Table
 
 
@@ -74,6 +73,6 @@ def residue_document(table: Table, put: Put | Record) -> dict[str, Any] | None:
     return residue.to_json(missing) if residue or missing else None
 
 
-def json_text(document: object) -> str | None:
+def document_text(document: object) -> str | None:
     """Return a JSON document as text, ``None`` for null."""
-    return None if document is None else msgspec.json.encode(document).decode()
+    return None if document is None else json_text(document)

@@ -10,7 +10,7 @@ import attrs
 from fluxstore.records import Record
 from fluxstore_postgres.adopted import SAME
 from fluxstore_postgres.forms import NULL, copy_fields, escaped
-from fluxstore_postgres.rows import json_text, residue_document
+from fluxstore_postgres.rows import document_text, residue_document
 from fluxstore_postgres.statements import (
     Part,
     Statement,
@@ -73,7 +73,7 @@ class Staging:
         return copy_fields(column.form, [one.values.get(name, default) for one in records])
 
     def _residues(self, records: Sequence[Record]) -> list[str]:
-        texts = [json_text(residue_document(self.table, one)) for one in records]
+        texts = [document_text(residue_document(self.table, one)) for one in records]
         if not any(texts):
             return [NULL] * len(texts)
         made = escaped([text or "" for text in texts])

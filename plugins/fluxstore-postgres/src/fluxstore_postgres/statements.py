@@ -15,7 +15,6 @@ import re
 from collections.abc import Iterable, Mapping
 from functools import cache
 from importlib import resources
-from typing import LiteralString, cast
 
 import attrs
 from psycopg import sql
@@ -56,7 +55,7 @@ def statement(file: str, name: str, /, **parts: Part) -> Statement:
 def composed(file: str, name: str, /, **parts: Part) -> sql.Composed:
     """Return a template with *parts* put in, to be run or to be a part itself."""
     _, text = templates(file)[name]
-    return sql.SQL(cast("LiteralString", text)).format(**parts)
+    return sql.SQL(text).format(**parts)
 
 
 def identifier(*names: str) -> Part:
@@ -71,19 +70,17 @@ def literal(value: object) -> Part:
 
 def word(text: str) -> Part:
     """Return SQL text as it is: a type's name, an operator; never anything a caller said."""
-    return sql.SQL(cast("LiteralString", text))
+    return sql.SQL(text)
 
 
 def filled(template: str, *values: Part) -> Part:
     """Return a scrap of SQL with *values* put in for its ``{}``."""
-    return (
-        values[0] if template == "{}" else sql.SQL(cast("LiteralString", template)).format(*values)
-    )
+    return values[0] if template == "{}" else sql.SQL(template).format(*values)
 
 
 def listed(parts: Iterable[Part], separator: str = ", ") -> Part:
     """Return *parts* with *separator* between them."""
-    return sql.SQL(cast("LiteralString", separator)).join(parts)
+    return sql.SQL(separator).join(parts)
 
 
 NOTHING: Part = sql.SQL("")

@@ -100,6 +100,11 @@ class Table:
     """The residue column of a table of our own; ``None``: a side table has it."""
     constraints: Mapping[str, Constraint] = attrs.field(factory=dict, repr=False)
     exists: bool = True
+    _by_field: Mapping[str, Column] = attrs.field(init=False, repr=False, eq=False)
+
+    @_by_field.default
+    def _columns_by_field(self) -> Mapping[str, Column]:
+        return {column.field.name: column for column in self.columns}
 
     @property
     def is_own(self) -> bool:
@@ -117,8 +122,9 @@ class Table:
         return f"{self.schema}.{self.name}"
 
     def column(self, field: str) -> Column:
-        """Return the column of a field."""
-        return next(column for column in self.columns if column.field.name == field)
+        """Return the column of a field; ``EntityError`` for a name that is none."""
+        found = self._by_field.get(field)
+        return found if found is not None else self._by_field[self.entity.field(field).name]
 
     @property
     def key(self) -> tuple[Column, ...]:

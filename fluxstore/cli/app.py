@@ -81,6 +81,7 @@ def _register(app: typer.Typer) -> None:
     from fluxstore.cli import (
         beginning,
         checking,
+        demo,
         health,
         moving,
         repairing,
@@ -89,6 +90,7 @@ def _register(app: typer.Typer) -> None:
         status,
     )
 
+    app.command("demo")(demo.demo)
     app.command("init")(beginning.init)
     app.command("doctor")(health.doctor)
     app.command("status")(status.status)

@@ -27,7 +27,7 @@ with importable():
 
 NOW = datetime.now(UTC)
 OLD_ID = "1500000000007"
-BACKENDS = ["reference"]
+BACKENDS = ["reference", "postgres"]
 
 
 class Offers:
@@ -39,8 +39,15 @@ class Offers:
 
 
 @pytest.fixture(params=BACKENDS)
-def studio(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[FluxStudio]:
+def studio(
+    request: pytest.FixtureRequest,
+    tmp_path: Path,
+    flux_studio_dsn: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Iterator[FluxStudio]:
     """The application on each backend, with Ada, Bo and Ada's project ``p1``."""
+    monkeypatch.setenv("DATABASE_URL", flux_studio_dsn)
+    (tmp_path / "data").mkdir()
     plugins = Plugins.load()
     plugins.add(Offers(), name="offers")
     config = configuration(tmp_path, plugins=plugins, reference="reference")
@@ -227,6 +234,14 @@ def test_regression_23_another_role_is_refused(studio: FluxStudio) -> None:
     with pytest.raises(CheckError):
         studio.members.add("p1", "u2", role)
     assert studio.store[ProjectMember].get(("p1", "u2"), None) is None
+
+
+def test_regression_18_what_a_deleted_user_leaves_behind_keeps_its_updated_at(
+    studio: FluxStudio,
+) -> None:
+    made = studio.tasks.create(Task(id="t1", title="T", project_id="p1", assigned_to="u2"))
+    studio.store[User].delete("u2")
+    assert fluxstore.evolve(made, assigned_to=None) == studio.tasks.by_id("t1")
 
 
 # Activities

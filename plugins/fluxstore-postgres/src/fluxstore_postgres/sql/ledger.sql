@@ -95,4 +95,4 @@ WHERE l.locktype = 'advisory' AND l.granted AND l.objsubid = 1
 SELECT set_config('fluxstore.mode', 'apply', true)
 
 -- usual_mode: what follows is an application's again
-SELECT set_config('fluxstore.mode', '', true)
+SELECT set_config('fluxstore.mode', 'serve', true)

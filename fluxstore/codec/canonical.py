@@ -25,6 +25,7 @@ _BY_VALUE = frozenset({Kind.ANY, Kind.UNION})
 _AS_IT_IS = (
     frozenset(Kind) - _BY_VALUE - ARRAY_KINDS - {Kind.DECIMAL, Kind.DICT, Kind.NESTED, Kind.INT}
 )
+_HOLDERS = ARRAY_KINDS | {Kind.DICT}
 
 Normal = Callable[[Any], Any]
 
@@ -61,6 +62,8 @@ def _shortest(digits: str) -> str:
 def normal(type_: Type) -> Normal | None:
     """Return what makes plain values of *type_* comparable, or ``None`` where they are already."""
     if type_.kind in _AS_IT_IS:
+        return None
+    if type_.kind in _HOLDERS and all(normal(item) is None for item in type_.items):
         return None
     made = _inner(type_)
     return lambda value: None if value is None else made(value)
@@ -106,13 +109,16 @@ def _nested(type_: Type) -> Normal:
 
 def canonical(types: Mapping[str, Type]) -> Callable[[Mapping[str, Any], Mapping[str, Any]], bytes]:
     """Return the function that makes canonical bytes of ``(values, extras)``."""
-    fields = tuple((name, normal(type_)) for name, type_ in types.items())
+    names = tuple(types)
+    makes = tuple(
+        (at, make) for at, type_ in enumerate(types.values()) if (make := normal(type_)) is not None
+    )
 
     def encode(values: Mapping[str, Any], extras: Mapping[str, Any]) -> bytes:
-        parts: list[Any] = []
-        for name, make in fields:
-            value = values.get(name, _MISSING)
-            parts.append(value if make is None or value is _MISSING else make(value))
+        parts = [values.get(name, _MISSING) for name in names]
+        for at, make in makes:
+            if parts[at] is not _MISSING:
+                parts[at] = make(parts[at])
         parts.append(_big(by_value(extras)) if extras else None)
         return _encoder.encode(parts)
 

@@ -102,7 +102,8 @@ def type_of(annotation: Any, where: str = "") -> Type:
     if origin in (Union, types.UnionType):
         return _union(args, where)
     if annotation in SCALARS:
-        return Type(SCALARS[annotation])
+        kind = SCALARS[annotation]
+        return Type(kind, nullable=kind is Kind.ANY)  # anything may be None
     if origin is Literal:
         return _literal(args, where)
     return _composite(annotation, origin or annotation, args, where)
@@ -126,7 +127,9 @@ def _union(args: tuple[Any, ...], where: str) -> Type:
     nullable = len(rest) < len(args)
     if len(rest) == 1:
         return attrs.evolve(type_of(rest[0], where), nullable=nullable)
-    return Type(Kind.UNION, nullable=nullable, items=tuple(type_of(arg, where) for arg in rest))
+    items = tuple(type_of(arg, where) for arg in rest)
+    nullable = nullable or any(item.nullable for item in items)
+    return Type(Kind.UNION, nullable=nullable, items=items)
 
 
 def _literal(args: tuple[Any, ...], where: str) -> Type:

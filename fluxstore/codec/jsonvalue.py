@@ -76,7 +76,7 @@ _SCALARS: dict[type, Any] = {
 def by_value(value: Any) -> Any:
     """Return *value* with every whole float as an int, so that numbers compare by value."""
     if isinstance(value, float):
-        return int(value) if value.is_integer() else value
+        return int(value) if value.is_integer() else float(value)
     if isinstance(value, dict):
         return {name: by_value(item) for name, item in value.items()}
     if isinstance(value, list):

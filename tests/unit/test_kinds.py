@@ -14,7 +14,7 @@ import pytest
 from fluxstore.errors import EntityError
 from fluxstore.kinds import Kind, Type, type_of
 
-TEXT, INTEGER = Type(Kind.STR), Type(Kind.INT)
+TEXT, INTEGER, ANYTHING = Type(Kind.STR), Type(Kind.INT), Type(Kind.ANY, nullable=True)
 UserId = NewType("UserId", str)
 
 
@@ -58,7 +58,7 @@ class Right:
     ],
 )  # fmt: skip
 def test_a_scalar_is_its_kind(annotation, kind):
-    assert Type(kind) == type_of(annotation)
+    assert Type(kind, nullable=kind is Kind.ANY) == type_of(annotation)
 
 
 @pytest.mark.parametrize(
@@ -70,17 +70,18 @@ def test_a_scalar_is_its_kind(annotation, kind):
         (Annotated[str | None, []], Type(Kind.STR, nullable=True)),
         (UserId, TEXT),
         (UserId | None, Type(Kind.STR, nullable=True)),
-        (list, Type(Kind.LIST, items=(Type(Kind.ANY),), variadic=True)),
+        (list, Type(Kind.LIST, items=(ANYTHING,), variadic=True)),
         (list[str], Type(Kind.LIST, items=(TEXT,), variadic=True)),
         (list[str | None], Type(Kind.LIST, items=(Type(Kind.STR, nullable=True),), variadic=True)),
         (tuple[int, ...], Type(Kind.TUPLE, items=(INTEGER,), variadic=True)),
         (tuple[int, str], Type(Kind.TUPLE, items=(INTEGER, TEXT))),
         (set[int], Type(Kind.SET, items=(INTEGER,), variadic=True)),
         (frozenset[str], Type(Kind.FROZENSET, items=(TEXT,), variadic=True)),
-        (dict, Type(Kind.DICT, items=(TEXT, Type(Kind.ANY)))),
+        (dict, Type(Kind.DICT, items=(TEXT, ANYTHING))),
         (dict[int, str], Type(Kind.DICT, items=(INTEGER, TEXT))),
         (int | str, Type(Kind.UNION, items=(INTEGER, TEXT))),
         (Union[int, str, None], Type(Kind.UNION, nullable=True, items=(INTEGER, TEXT))),  # noqa: UP007
+        (int | Any, Type(Kind.UNION, nullable=True, items=(INTEGER, ANYTHING))),
         (Literal["a", 1], Type(Kind.LITERAL, choices=("a", 1))),
         (Literal["a", None], Type(Kind.LITERAL, nullable=True, choices=("a",))),
         (Colour, Type(Kind.ENUM, choices=("red",), cls=Colour)),

@@ -11,7 +11,8 @@ from typing import ClassVar
 from fluxstore.adapter import Capability, Finding, Ledger, Opening, Use
 from fluxstore.entity import Entity
 from fluxstore.errors import AccessError, ConfigError, UnreadableRecordError
-from fluxstore_sqlite import backup, examination, schema
+from fluxstore.inference import FoundTable
+from fluxstore_sqlite import backup, examination, introspection, schema
 from fluxstore_sqlite.collection import SqliteCollection
 from fluxstore_sqlite.connections import Connections
 from fluxstore_sqlite.ledger import SqliteLedger
@@ -116,6 +117,10 @@ class SqliteAdapter:
     def apply_steps(self, folder: Path, *, dry_run: bool = False) -> Sequence[str]:
         """Apply the numbered SQL files of *folder* that have not run yet; return their names."""
         return schema.apply_steps(self._connections, self._tables, folder, dry_run=dry_run)
+
+    def tables(self) -> Sequence[FoundTable]:
+        """Return the tables that are there, as an application would declare them."""
+        return self._connections.ask(introspection.tables)
 
     # backup
 

@@ -37,7 +37,8 @@ from fluxstore_sqlite.collations import COLLATIONS
 Stored: TypeAlias = str | int | float | bytes | None
 Declared: TypeAlias = Literal["TEXT", "INTEGER", "REAL", "BLOB"]
 _json_encoder = msgspec.json.Encoder(order="sorted")
-_json_decoder = msgspec.json.Decoder(float_hook=JsonNumber)
+_json_decoder = msgspec.json.Decoder()
+_digits_decoder = msgspec.json.Decoder(float_hook=JsonNumber)
 _NAIVE = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d(:\d\d(\.\d+)?)?\Z", re.ASCII)
 _STAMP_LENGTH = len("2026-01-02T03:04:05.000000Z")
 
@@ -49,10 +50,19 @@ def to_json_text(value: Any) -> str:
 
 def from_json_text(text: Any) -> Any:
     """Return the value of a JSON text; ``Refusal`` where it is none."""
+    return _decoded(_json_decoder, text)
+
+
+def from_json_text_exactly(text: Any) -> Any:
+    """Return the same with the digits of each number, for a field's decoder to take."""
+    return _decoded(_digits_decoder, text)
+
+
+def _decoded(decoder: msgspec.json.Decoder[Any], text: Any) -> Any:
     if not isinstance(text, str):
         raise Refusal(Reason.TYPE, "JSON text expected")
     try:
-        return _json_decoder.decode(text)
+        return decoder.decode(text)
     except (msgspec.DecodeError, UnicodeEncodeError, RecursionError, ValueError):
         raise Refusal(Reason.TYPE, "JSON text expected") from None
 
@@ -101,7 +111,7 @@ FORMS: Mapping[Kind, Form] = {
     Kind.UUID: Form("TEXT", str),
 }
 BIG = Form("TEXT", str, _big, COLLATIONS[Kind.DECIMAL])
-JSON = Form("TEXT", to_json_text, from_json_text)
+JSON = Form("TEXT", to_json_text, from_json_text_exactly)
 
 
 def form_of(field: Field) -> Form:
@@ -118,6 +128,7 @@ class Column:
     form: Form
     write: Callable[[Any], Stored] = attrs.field(repr=False)
     read: Callable[[Any], Any] = attrs.field(repr=False)
+    is_nullable: bool = False
     spoken_collation: str | None = None
     """The collation that a query must name; ``None`` where the table declares the right one."""
 
@@ -135,11 +146,12 @@ def column_of(
         form=form,
         write=_writer(codec, field, form),
         read=_reader(codec, field, form),
+        is_nullable=field.type.nullable or field.type.kind is Kind.ANY,
     )
 
 
 def _writer(codec: Codec, field: Field, form: Form) -> Callable[[Any], Stored]:
-    check = _json_checked(codec, field) if form.read is from_json_text else _checked(codec, field)
+    check = _json_checked(codec, field) if form is JSON else _checked(codec, field)
 
     def write(value: Any) -> Stored:
         checked = check(value)

@@ -7,7 +7,7 @@ import sqlite3
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
@@ -45,8 +45,9 @@ class Connections:
         self.path = path
         self.read_only = use is Use.SOURCE
         self.predicates = Predicates()
+        self.on_commit: list[Callable[[], None]] = []
         self.on_undo: list[Callable[[], None]] = []
-        """Called after a transaction was undone: what it made is not there any more."""
+        """Called after a transaction, or a part of it, was undone: what it made is gone."""
         self._settings = settings
         self._timeout_seconds = settings.timeout.total_seconds()
         self._idle: deque[_Connection] = deque()
@@ -57,6 +58,10 @@ class Connections:
         self._is_restless = False
         self._closed = False
         self._was_there = False
+
+    def is_writing(self) -> bool:
+        """Tell whether this thread is in a transaction of its own."""
+        return getattr(self._thread, "writing", None) is not None
 
     def there(self) -> bool:
         """Tell whether the file is there; raise where it was, and is no more."""
@@ -158,6 +163,7 @@ class Connections:
             if held is None:
                 self._prepare(driver)
             driver.execute("SAVEPOINT rehearsal")
+            self._thread.writing = driver
             try:
                 yield driver
             except sqlite3.Error as error:
@@ -165,7 +171,8 @@ class Connections:
             finally:
                 driver.execute("ROLLBACK TO rehearsal")
                 driver.execute("RELEASE rehearsal")
-                self._forget()
+                _call(self.on_undo)
+                self._thread.writing = held
 
     def _make_folder(self) -> None:
         if self._was_there:
@@ -185,6 +192,8 @@ class Connections:
         except BaseException:
             self._undo(driver)
             raise
+        else:
+            _call(self.on_commit)
         finally:
             self._thread.writing = None
 
@@ -209,11 +218,7 @@ class Connections:
         # A full disk or a failed one may have ended the transaction already.
         if driver.in_transaction:
             driver.execute("ROLLBACK")
-        self._forget()
-
-    def _forget(self) -> None:
-        for forget in self.on_undo:
-            forget()
+        _call(self.on_undo)
 
     @contextmanager
     def _part(self, driver: sqlite3.Connection) -> Iterator[None]:
@@ -221,7 +226,7 @@ class Connections:
             with savepoint(driver):
                 yield
         except BaseException:
-            self._forget()
+            _call(self.on_undo)
             raise
 
     # the pool
@@ -315,6 +320,11 @@ class Connections:
         while self._idle:
             self._let_go(self._idle.pop())
         self._door.close()
+
+
+def _call(callbacks: Sequence[Callable[[], None]]) -> None:
+    for callback in callbacks:
+        callback()
 
 
 def _at_one_moment(driver: sqlite3.Connection, work: Callable[[sqlite3.Connection], T]) -> T:

@@ -120,11 +120,11 @@ class Draft:
 def _parked(rows: Rows, group: tuple[str, ...]) -> Column:
     """Return the column that frees a unique group: a nullable one, for nulls never collide."""
     columns = [rows.table.by_field[name] for name in group if name not in rows.table.entity.key]
-    return next((one for one in columns if one.field.type.nullable), columns[0])
+    return next((one for one in columns if one.is_nullable), columns[0])
 
 
 def _parking(column: Column) -> Stored:
-    return None if column.field.type.nullable else _PARKING[column.form.declared]()
+    return None if column.is_nullable else _PARKING[column.form.declared]()
 
 
 @contextmanager

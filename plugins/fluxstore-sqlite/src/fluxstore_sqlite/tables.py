@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import sqlite3
+import threading
 from collections.abc import Mapping, Sequence
+
+import attrs
 
 from fluxstore.adapter import Opening, Use
 from fluxstore.entity import Entity
@@ -15,6 +18,21 @@ from fluxstore_sqlite.rows import Rows
 from fluxstore_sqlite.settings import EntitySettings
 from fluxstore_sqlite.sql import definitions
 from fluxstore_sqlite.table import RESIDUE, Table, own_table
+
+
+@attrs.define
+class _Known:
+    """What has been seen in the file."""
+
+    tables: dict[str, Table] = attrs.field(factory=dict)
+    rows: dict[str, Rows] = attrs.field(factory=dict)
+    has_ledger: bool = False
+    is_complete: bool = False
+    """Every entity has its table, and the ledger its own."""
+
+    def copy(self) -> _Known:
+        """Return the same, to be added to."""
+        return _Known(dict(self.tables), dict(self.rows), self.has_ledger, self.is_complete)
 
 
 class Tables:
@@ -29,12 +47,11 @@ class Tables:
         self._settings: Mapping[str, EntitySettings] = {
             name: opening.entity_settings.get(name) or EntitySettings() for name in self.entities
         }
-        self._found: dict[str, Table] = {}
-        self._rows: dict[str, Rows] = {}
-        self._has_ledger = False
-        self._is_complete = False
+        self._known = _Known()
+        self._drafts = threading.local()
         self._refuse_unknown_fields()
-        connections.on_undo.append(self.forget)
+        connections.on_commit.append(self._keep)
+        connections.on_undo.append(self._drop)
 
     def _refuse_unknown_fields(self) -> None:
         for name, settings in self._settings.items():
@@ -45,12 +62,27 @@ class Tables:
                     key = f"backends.{self._backend}.entities.{name}.columns"
                     raise ConfigError(error.problem, key=key, next_step=error.next_step) from None
 
+    @property
+    def _here(self) -> _Known:
+        """What this thread knows: while it writes, what it may have made itself is its own."""
+        if not self._connections.is_writing():
+            return self._known
+        draft: _Known | None = getattr(self._drafts, "known", None)
+        if draft is None:
+            draft = self._drafts.known = self._known.copy()
+        return draft
+
+    def _keep(self) -> None:
+        self._known = getattr(self._drafts, "known", None) or self._known
+        self._drafts.known = None
+
+    def _drop(self) -> None:
+        self._drafts.known = None
+
     def forget(self) -> None:
-        """Look again at what is there: what a transaction made may have been undone."""
-        self._found.clear()
-        self._rows.clear()
-        self._has_ledger = False
-        self._is_complete = False
+        """Look again at what is there."""
+        self._known = _Known()
+        self._drafts.known = None
 
     # finding
 
@@ -59,12 +91,13 @@ class Tables:
 
         Raises ``ConfigError`` where a source has none, and where a field has no column.
         """
-        known = self._found.get(entity.name)
+        here = self._here
+        known = here.tables.get(entity.name)
         if known is not None:
             return known
         found = found_columns(driver, self.name(entity))
         if found:
-            made = self._found[entity.name] = self._known(driver, entity, found)
+            made = here.tables[entity.name] = self._described(driver, entity, found)
             return made
         if self._source:
             raise self.missing(entity)
@@ -72,11 +105,11 @@ class Tables:
 
     def rows(self, table: Table) -> Rows:
         """Return the conversions between records and rows of *table*."""
-        known = self._rows.get(table.entity.name)
+        rows = self._here.rows
+        known = rows.get(table.entity.name)
         if known is None or known.table is not table:
-            known = self._rows[table.entity.name] = Rows(
-                table, self.place(table.entity), self._backend
-            )
+            known = Rows(table, self.place(table.entity), self._backend)
+            rows[table.entity.name] = known
         return known
 
     def place(self, entity: Entity) -> str:
@@ -95,7 +128,7 @@ class Tables:
         """Return the name of an entity's table."""
         return self._settings[entity.name].table or entity.name
 
-    def _known(
+    def _described(
         self, driver: sqlite3.Connection, entity: Entity, found: Sequence[FoundColumn]
     ) -> Table:
         settings = self._settings[entity.name]
@@ -115,10 +148,11 @@ class Tables:
 
     def has_ledger(self, driver: sqlite3.Connection) -> bool:
         """Tell whether the ledger's tables are there."""
-        if not self._has_ledger:
+        here = self._here
+        if not here.has_ledger:
             found = driver.execute(sql.statement("ledger", "has_ledger")).fetchone()
-            self._has_ledger = found is not None
-        return self._has_ledger
+            here.has_ledger = found is not None
+        return here.has_ledger
 
     # making
 
@@ -133,11 +167,12 @@ class Tables:
 
     def ensure(self, driver: sqlite3.Connection) -> None:
         """Make every table that is not there, with its indexes, and the ledger's."""
-        if self._is_complete:
+        here = self._here
+        if here.is_complete:
             return
         self.make_ledger(driver)
         self.make(driver, self.entities.parents_first(), with_indexes=True)
-        self._is_complete = True
+        here.is_complete = True
 
     def make_ledger(self, driver: sqlite3.Connection) -> None:
         """Make the ledger's tables where they are not there."""

@@ -35,7 +35,7 @@ def create_table(table: Table, parents: Mapping[str, Table]) -> str:
     key = sql.names([column.name for column in table.key])
     lines = [
         *(_column(column) for column in table.columns),
-        f"{sql.name(RESIDUE)} TEXT CHECK (json_valid({sql.name(RESIDUE)}))",
+        f"{sql.name(RESIDUE)} TEXT CHECK ({_JSON.format(name=sql.name(RESIDUE))})",
         f"PRIMARY KEY ({key})",
         *_references(table, parents),
     ]
@@ -46,7 +46,7 @@ def add_column(table: Table, column: Column) -> str:
     """Return the statement that adds a column, with the field's default if it is never NULL."""
     field = column.field
     parts = [_column(column)]
-    if not field.type.nullable and not field.required:
+    if not column.is_nullable and not field.required:
         parts.append(f"DEFAULT {_default(table, column)}")
     return _made("add_column", table, column=" ".join(parts))
 
@@ -89,7 +89,7 @@ def indexes(table: Table) -> tuple[Index, ...]:
 def _column(column: Column) -> str:
     name = sql.name(column.name)
     parts = [name, column.form.declared]
-    if not column.field.type.nullable:
+    if not column.is_nullable:
         parts.append("NOT NULL")
     if column.form.collation:
         parts.append(f"COLLATE {column.form.collation}")
@@ -108,7 +108,7 @@ def _checks(field: Field) -> Iterator[str]:
     elif type_.scalar in _OF_KIND:
         yield _OF_KIND[type_.scalar]
     elif form_of(field) is JSON:
-        yield "json_valid({name})"
+        yield _JSON
     if type_.scalar in (Kind.INT, Kind.FLOAT) and not rules.bigint:
         if rules.minimum is not None:
             yield f"{{name}} >= {sql.literal(rules.minimum)}"
@@ -123,6 +123,8 @@ def _choice(choice: Any) -> str:
     return literal.replace("{", "{{").replace("}", "}}")
 
 
+# json_valid(NULL) is 0 before SQLite 3.42.
+_JSON = "({name} IS NULL OR json_valid({name}))"
 _OF_KIND: Mapping[Kind, str] = {
     Kind.BOOL: "{name} IN (0, 1)",
     Kind.DATE: "{name} GLOB '????-??-??'",

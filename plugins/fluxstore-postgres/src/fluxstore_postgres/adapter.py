@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from fluxstore.adapter import Capability, Finding, Ledger, Opening, Use
 from fluxstore.entity import Entity
+from fluxstore_postgres import settings
+from fluxstore_postgres.backup import Backups
 from fluxstore_postgres.collection import PostgresCollection
 from fluxstore_postgres.connections import Connections
 from fluxstore_postgres.database import Database
@@ -18,7 +20,9 @@ from fluxstore_postgres.embedded import Use as EmbeddedUse
 from fluxstore_postgres.examining import examine
 from fluxstore_postgres.ledger import PostgresLedger
 from fluxstore_postgres.schema import Schema
-from fluxstore_postgres import settings
+
+if TYPE_CHECKING:
+    from fluxstore.inference.tables import FoundTable
 
 EMBEDDED_FOLDER = Path(".fluxstore") / "postgres"
 
@@ -41,6 +45,7 @@ class PostgresAdapter:
                 Capability.KEY_ORDER,
                 Capability.SCHEMA,
                 Capability.BACKUP,
+                Capability.SNAPSHOT,
             }
         )
         self._opening = opening
@@ -63,6 +68,7 @@ class PostgresAdapter:
         self.database = Database(self._opening, self.connections)
         self.ledger: Ledger = PostgresLedger(self.database)
         self.schema = Schema(self.database)
+        self.backups = Backups(self.database, self.target)
         self._collections = {
             one.name: PostgresCollection(one, self.database)
             for one in self._opening.entities.values()
@@ -90,7 +96,7 @@ class PostgresAdapter:
 
     def examine(self) -> Sequence[Finding]:
         """Return settings that lose data, rights that are missing, tables that do not fit."""
-        return examine(self.database, self.target)
+        return examine(self.database, self.target, self._opening.settings)
 
     def describe(self) -> str:
         """Return database and host, without secrets."""
@@ -116,6 +122,26 @@ class PostgresAdapter:
     def apply_steps(self, folder: Path, *, dry_run: bool = False) -> Sequence[str]:
         """Apply the numbered SQL files of *folder* that have not run yet; return their names."""
         return self.schema.apply_steps(folder, dry_run=dry_run)
+
+    def tables(self) -> Sequence[FoundTable]:
+        """Return the tables that are there, as an application would declare them."""
+        from fluxstore_postgres import introspection  # only `init` needs it
+
+        return introspection.tables(self.connections, self._opening.settings.schema)
+
+    def backup(self, folder: Path) -> Path:
+        """Dump the backend's schemas into a new file below *folder*, verified; return its path."""
+        return self.backups.backup(folder)
+
+    def restore(self, backup: Path) -> None:
+        """Replace the backend's schemas by a backup made earlier."""
+        self.backups.restore(backup)
+
+    @contextmanager
+    def snapshot(self) -> Iterator[None]:
+        """Make this thread's reads, the ledger's included, those of one moment in the context."""
+        with self.connections.unit(is_snapshot=True):
+            yield
 
     # the embedded server
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import struct
 from collections.abc import Callable, Mapping
 from datetime import timedelta
 from decimal import Decimal
@@ -145,8 +146,6 @@ def _whole(_: int) -> tuple[Fits, ...]:
 
 
 def _single(_: int) -> tuple[Fits, ...]:
-    import struct  # noqa: PLC0415 - rarely needed
-
     def test(value: float) -> bool:
         try:
             return bool(struct.unpack("f", struct.pack("f", value))[0] == value)

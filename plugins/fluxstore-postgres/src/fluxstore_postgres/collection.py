@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from fluxstore.adapter import Batch, Merged, Page, Size
 from fluxstore.codec import Codec
 from fluxstore.entity import Entity
-
 from fluxstore.query import Found, Query
 from fluxstore.records import Change, Key, Record, Rejected, Row, Versioned
 from fluxstore_postgres import conditions

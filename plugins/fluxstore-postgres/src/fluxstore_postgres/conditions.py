@@ -19,6 +19,7 @@ from fluxstore.errors import UsageError
 from fluxstore.query import Filter, Operator, Order, Query, check_operator, check_order
 from fluxstore.records import Record
 from fluxstore_postgres.forms import array_text, form_of_type, json_form
+from fluxstore_postgres.record_statements import RecordStatements
 from fluxstore_postgres.statements import (
     NOTHING,
     Part,
@@ -28,7 +29,6 @@ from fluxstore_postgres.statements import (
     statement,
     word,
 )
-from fluxstore_postgres.record_statements import RecordStatements
 from fluxstore_postgres.tables import Column
 
 TRUE, FALSE = word("true"), word("false")
@@ -111,7 +111,7 @@ def _value(column: Column, value: Any, params: Parameters) -> Part:
     return column.typed(params.add(column.form.encode(value)))
 
 
-def _is_null(column: Column, wanted: bool, _: Parameters) -> Part:  # noqa: FBT001
+def _is_null(column: Column, wanted: bool, _: Parameters) -> Part:
     test = "{} IS NULL" if wanted else "{} IS NOT NULL"
     if column.form.is_json:  # a document may itself be null
         test = "coalesce({}, 'null') = 'null'" if wanted else "coalesce({}, 'null') <> 'null'"
@@ -120,13 +120,13 @@ def _is_null(column: Column, wanted: bool, _: Parameters) -> Part:  # noqa: FBT0
 
 def _equal(column: Column, value: Any, params: Parameters) -> Part:
     if value is None:
-        return _is_null(column, True, params)  # noqa: FBT003
+        return _is_null(column, True, params)
     return filled("{} = {}", column.ordered("t"), _value(column, value, params))
 
 
 def _not_equal(column: Column, value: Any, params: Parameters) -> Part:
     if value is None:
-        return _is_null(column, False, params)  # noqa: FBT003
+        return _is_null(column, False, params)
     return filled("{} IS DISTINCT FROM {}", column.ordered("t"), _value(column, value, params))
 
 
@@ -147,7 +147,7 @@ def _one_of(column: Column, values: Sequence[Any], params: Parameters) -> Part:
         test = f"{{}} = ANY({{}}::{column.form.sql_type}[])"
         parts.append(filled(test, column.ordered("t"), array))
     if len(given) < len(values):
-        parts.append(_is_null(column, True, params))  # noqa: FBT003
+        parts.append(_is_null(column, True, params))
     return filled("({})", listed(parts, " OR ")) if parts else FALSE
 
 
@@ -223,7 +223,7 @@ class _Ordered:
 
 
 def _after(order: Sequence[_Ordered], position: Sequence[str | None], params: Parameters) -> Part:
-    """Return the condition of coming after *position*: beyond it, or level and beyond by the rest."""
+    """Return the condition of coming after *position*: beyond it, or level and then beyond."""
     first, *rest = order
     text, *texts = position
     beyond = first.beyond(text, params)

@@ -99,10 +99,12 @@ class Connections:
             raise translated(error, where) from error
 
     @contextmanager
-    def unit(self, where: Where | None = None, *, is_long: bool = False) -> Iterator[Unit]:
+    def unit(
+        self, where: Where | None = None, *, is_long: bool = False, is_snapshot: bool = False
+    ) -> Iterator[Unit]:
         """Yield this thread's transaction: a new one, or a savepoint in the one that is open.
 
-        A *long* one, of bulk work, has no timeout.
+        A *long* one, of bulk work, has no timeout; a *snapshot* reads, and all of one moment.
         """
         where = where or Where(self.backend)
         outer: Unit | None = getattr(self._thread, "unit", None)
@@ -111,7 +113,8 @@ class Connections:
                 yield outer
             return
         with self._taken(where) as link:
-            unit = Unit(self, link, where, is_long=is_long)
+            begin = "begin_snapshot" if is_snapshot else "begin_long" if is_long else "begin"
+            unit = Unit(self, link, where, is_long=is_long, begin=begin)
             self._thread.unit = unit
             try:
                 with unit.transaction():

@@ -75,7 +75,7 @@ class Database:
 
     def planned(self, entity: Entity) -> Table:
         """Return the entity's table as it is, or as it would be made."""
-        return self.table(entity) or self._own(entity)
+        return self.table(entity) or self.own(entity)
 
     def found(self, entity: Entity) -> FoundTable | None:
         """Return what the catalogue said about the entity's table when it was last asked."""
@@ -133,7 +133,7 @@ class Database:
     def statements_to_make(self, entities: Iterable[Entity]) -> list[Part]:
         """Return what makes the tables of *entities*, without indexes and references."""
         made: list[Part] = []
-        tables = [self._own(entity) for entity in entities]
+        tables = [self.own(entity) for entity in entities]
         schemas = {table.schema for table in tables}
         made += [ddl.create_schema(name) for name in sorted(schemas) if not self._is_schema(name)]
         for table in tables:
@@ -214,7 +214,8 @@ class Database:
         for name, constraint in table.constraints.items():
             self.constraints[f"{table.name}.{name}"] = constraint
 
-    def _own(self, entity: Entity) -> Table:
+    def own(self, entity: Entity) -> Table:
+        """Return the entity's table as fluxstore would make it."""
         spot = self.spots[entity.name]
         return own_table(entity, spot.schema, spot.table, spot.columns)
 

@@ -1,10 +1,10 @@
-"""Statements that make an entity's own table: columns, checks, unique values, references, indexes."""
+"""Statements that make an entity's own table: columns, checks, references, indexes."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from fluxstore.entity import Entity, Field
+from fluxstore.entity import Field
 from fluxstore.kinds import Kind
 from fluxstore_postgres.catalogue import OWN_MARK, FoundTable
 from fluxstore_postgres.statements import (
@@ -39,10 +39,10 @@ def create_schema(schema: str) -> Part:
     return composed("ddl", "create_schema", schema=identifier(schema))
 
 
-def indexes(table: Table, found: FoundTable | None) -> Sequence[Part]:
+def indexes(table: Table, found: FoundTable | None) -> list[Part]:
     """Return the statements for the indexes that *table* should have and has not."""
     there = _leading(table, found)
-    made = []
+    made: list[Part] = []
     for column in table.columns:
         rules = column.field.rules
         if (rules.index or rules.references) and (column.name,) not in there:
@@ -51,15 +51,24 @@ def indexes(table: Table, found: FoundTable | None) -> Sequence[Part]:
     return made
 
 
-def references(
-    table: Table, found: FoundTable | None, tables: Mapping[str, Table]
-) -> Sequence[Part]:
+def references(table: Table, found: FoundTable | None, tables: Mapping[str, Table]) -> list[Part]:
     """Return the statements for the references that *table* should have and has not."""
     there = {one.columns for one in found.constraints if one.type == "f"} if found else set()
     missing = [
         field for field in table.entity.references if (table.column(field.name).name,) not in there
     ]
     return [_reference(table, field, tables) for field in missing]
+
+
+def uniques(table: Table, found: FoundTable) -> list[Part]:
+    """Return the statements for unique groups that no constraint or index keeps."""
+    there = {frozenset(one.columns) for one in found.indexes if one.is_unique and one.is_whole}
+    groups = [[table.column(name) for name in group] for group in table.entity.unique]
+    return [
+        composed("ddl", "add_unique", table=table.path, columns=listed(c.at() for c in columns))
+        for columns in groups
+        if frozenset(column.name for column in columns) not in there
+    ]
 
 
 def unvalidated(table: Table, found: FoundTable) -> Sequence[Part]:
@@ -90,10 +99,10 @@ def _rules(table: Table) -> Iterator[Part]:
     for group in table.entity.unique:
         columns = listed(table.column(name).at() for name in group)
         yield composed("ddl", "unique", columns=columns)
-    yield from _key_checks(table.entity, table)
+    yield from _key_checks(table)
 
 
-def _key_checks(entity: Entity, table: Table) -> Iterator[Part]:
+def _key_checks(table: Table) -> Iterator[Part]:
     for column in table.key:
         if column.field.type.scalar is Kind.STR:
             rule = filled("octet_length({}) BETWEEN 1 AND {}", column.at(), literal(MAX_KEY_BYTES))

@@ -24,7 +24,7 @@ KEEPALIVES = {"keepalives_idle": "30", "keepalives_interval": "10", "keepalives_
 
 @attrs.frozen
 class Target:
-    """A database to connect to: ``conninfo`` for libpq (it may hold a password), ``words`` for us."""
+    """A database: ``conninfo`` for libpq (it may hold a password), ``words`` for people."""
 
     conninfo: str = attrs.field(repr=False)
     words: str
@@ -90,7 +90,7 @@ def _is_local(host: str) -> bool:
 
 
 def _sslmode(settings: Settings, asked: str, known: Mapping[str, str], *, is_local: bool) -> str:
-    """Return the TLS mode: what the TOML says, else what DSN or variables ask, else the safe one."""
+    """Return the mode that the TOML says, else the one that was asked for, else the safe one."""
     if settings.tls is not None:
         return settings.tls
     if is_local or asked:

@@ -2,13 +2,152 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
 
-from fluxstore.adapter import Finding
+from fluxstore.adapter import Finding, Use
+from fluxstore.errors import ConfigError
 from fluxstore_postgres.database import Database
 from fluxstore_postgres.dsn import Target
+from fluxstore_postgres.settings import Settings
+from fluxstore_postgres.statements import composed, identifier, statement
+from fluxstore_postgres.tables import Table
+
+OLDEST = 150000
+"""PostgreSQL 15: the oldest version that the tests run on."""
+CLOCK_SECONDS = 5.0
+Facts = Mapping[str, Any]
+Test = Callable[[Facts], bool]
+
+# What is wrong, when, and what to do; the last column says whether a migration must not start.
+RULES: Sequence[tuple[str, Test, str, str, bool]] = (
+    ("version", lambda f: f["number"] < OLDEST, "is PostgreSQL {version}", "upgrade to 15", True),
+    (
+        "encoding",
+        lambda f: f["encoding"] != "UTF8",
+        "is {encoding}, which cannot hold all text",
+        "use a database with ENCODING UTF8",
+        True,
+    ),
+    (
+        "fsync",
+        lambda f: f["fsync"] == "off",
+        "is off: a power cut may lose acknowledged writes, or everything",
+        "turn it on in postgresql.conf",
+        True,
+    ),
+    (
+        "full_page_writes",
+        lambda f: f["full_page_writes"] == "off",
+        "is off: a power cut may tear pages",
+        "turn it on in postgresql.conf",
+        True,
+    ),
+    (
+        "synchronous_commit",
+        lambda f: f["synchronous_commit"] == "off",
+        "is off: a crash may lose acknowledged writes",
+        "turn it on for this role or database",
+        True,
+    ),
+    ("standby", lambda f: f["is_standby"], "takes no writes", "connect to the primary", True),
+    (
+        "role",
+        lambda f: f["is_read_only"],
+        "{role} may only read (default_transaction_read_only)",
+        "use a role that may write",
+        True,
+    ),
+    (
+        "clock",
+        lambda f: abs(f["now"] - time.time()) > CLOCK_SECONDS,
+        "differs from ours by more than 5 s",
+        "synchronise both; nothing is ordered by clocks, but times in records come from them",
+        False,
+    ),
+)
 
 
-def examine(database: Database, target: Target) -> Sequence[Finding]:
-    """Return what was found."""
-    return ()
+def examine(database: Database, target: Target, settings: Settings) -> Sequence[Finding]:
+    """Return settings that lose data, rights that are missing, tables that do not fit."""
+    run = database.connections.run
+    facts = run(statement("examine", "facts"), {"schema": database.schema})[0][0]
+    return [
+        *_server(facts, database.use),
+        *_connection(facts, target, settings),
+        *_rights(facts, database),
+        *_tables(facts, database),
+    ]
+
+
+def _server(facts: Facts, use: Use) -> Iterator[Finding]:
+    for subject, test, problem, next_step, blocks in RULES:
+        read_only = use is Use.SOURCE and subject in {"standby", "role"}
+        if test(facts) and not read_only:
+            yield Finding(subject, problem.format(**facts), next_step, blocks)
+
+
+def _connection(facts: Facts, target: Target, settings: Settings) -> Iterator[Finding]:
+    if not target.is_local and not target.sslmode.startswith("verify"):
+        problem = f"{target.sslmode} does not verify who the server is"
+        yield Finding("tls", problem, 'say tls = "verify-full"')
+    if settings.pool.max > facts["connections"]:
+        problem = f"max is {settings.pool.max}, the server allows {facts['connections']} in all"
+        yield Finding("pool", problem, "lower pool.max or raise max_connections")
+
+
+def _rights(facts: Facts, database: Database) -> Iterator[Finding]:
+    if database.use is Use.SOURCE:
+        return
+    role = identifier(facts["role"])
+    if facts["may_make_tables"] is False:
+        grant = composed("examine", "grant_tables", schema=identifier(database.schema), role=role)
+        yield Finding(
+            "rights",
+            f"{facts['role']} may not make tables in {database.schema}",
+            "let an administrator run:",
+            blocks=not _all_there(database),
+            statements=(grant.as_string(None) + ";",),
+        )
+    if not facts["may_make_schemas"] and database.known_ledger() is None:
+        named = identifier(facts["database"])
+        grant = composed("examine", "grant_schemas", database=named, role=role)
+        yield Finding(
+            "rights",
+            f"{facts['role']} may not make the schema {database.ledger_schema} for the ledger",
+            "let an administrator run:",
+            blocks=True,
+            statements=(grant.as_string(None) + ";",),
+        )
+
+
+def _all_there(database: Database) -> bool:
+    return all(database.found(entity) for entity in database.entities.values())
+
+
+def _tables(facts: Facts, database: Database) -> Iterator[Finding]:
+    for entity in database.entities.values():
+        try:
+            table = database.table(entity)
+        except ConfigError as error:
+            yield Finding(entity.name, error.problem, error.next_step, blocks=True)
+            continue
+        if table is not None:
+            yield from _table_rights(facts, database, table)
+
+
+def _table_rights(facts: Facts, database: Database, table: Table) -> Iterator[Finding]:
+    name = table.path.as_string(None)
+    asked = statement("examine", "may")
+    may_read, may_write = database.connections.run(asked, {"table": name})[0]
+    if may_read and (may_write or database.use is Use.SOURCE):
+        return
+    grant = composed("examine", "grant_table", table=table.path, role=identifier(facts["role"]))
+    yield Finding(
+        "rights",
+        f"{facts['role']} may not {'write' if may_read else 'read'} {table.words}",
+        "let an administrator run:",
+        blocks=True,
+        statements=(grant.as_string(None) + ";",),
+    )

@@ -14,7 +14,7 @@ from typing import Any
 import attrs
 import msgspec
 
-from fluxstore.codec import Codec, Refusal
+from fluxstore.codec import Codec, Refusal, document
 from fluxstore.codec.canonical import as_set
 from fluxstore.entity import Field
 from fluxstore.kinds import ARRAY_KINDS, Kind, Type
@@ -152,7 +152,7 @@ _SPECIAL = re.compile(r"[\\\n\r\t]")
 _QUOTED = re.compile(r'(["\\])')
 
 
-def _boolean(value: bool) -> str:  # noqa: FBT001 - it is the value
+def _boolean(value: bool) -> str:
     return "t" if value else "f"
 
 
@@ -216,8 +216,6 @@ class _JsonCodec:
 
     @classmethod
     def of(cls, field: Field) -> _JsonCodec:
-        from fluxstore.codec import document  # noqa: PLC0415 - only fields of JSON need it
-
         return cls(document.decoder(field.type), document.encoder(field.type))
 
     def encode(self, value: Any) -> str:

@@ -109,7 +109,7 @@ class PostgresLedger:
         """Return what *entity*'s file has beside its records, as it was saved."""
         name, number = "", -1
         while rows := self._ask("parts", entity=entity, name=name, number=str(number)):
-            for name, number, value in rows:  # noqa: B007 - the last one is where we go on
+            for name, number, value in rows:
                 yield Part(entity, name, number, msgspec.json.decode(value))
 
     def save_parts(self, entity: str, parts: Iterable[Part]) -> int:

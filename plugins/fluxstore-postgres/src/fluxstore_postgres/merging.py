@@ -8,9 +8,15 @@ from contextlib import suppress
 import attrs
 
 from fluxstore.adapter import Batch, Cursor, Merged, Use
-from fluxstore.errors import BackendError, ConstraintError, FluxstoreError
+from fluxstore.errors import (
+    BackendError,
+    BackendUnavailableError,
+    ConstraintError,
+    FluxstoreError,
+)
 from fluxstore.records import Delete, Key, Problem, Reason, Record, Rejected, Versioned
 from fluxstore_postgres.applying import Applying
+from fluxstore_postgres.commits import Commits
 from fluxstore_postgres.references import References
 from fluxstore_postgres.rows import document_text
 from fluxstore_postgres.rules import broken
@@ -125,7 +131,7 @@ class Merging:
         try:
             with unit.savepoint():
                 staging.stage(unit, records)
-                self._merged(unit, bound, staging, records, came)
+                self._merged(unit, staging, records, came)
                 staging.drop(unit)
         except BackendError as error:
             if _is_outage(error):
@@ -137,16 +143,14 @@ class Merging:
             self._staged(unit, bound, records[:middle], came)
             self._staged(unit, bound, records[middle:], came)
 
-    def _merged(
-        self, unit: Unit, bound: Bound, staging: Staging, records: list[Record], came: _Came
-    ) -> None:
+    def _merged(self, unit: Unit, staging: Staging, records: list[Record], came: _Came) -> None:
         refused: list[Rejected] = []
         while True:
             try:
                 with unit.savepoint():
-                    came.written += self._written(unit, bound, staging)
+                    came.written += self._written(unit, staging)
             except ConstraintError as error:
-                found = self._culprits(unit, bound, staging, records, error)
+                found = self._culprits(unit, staging, records, error)
                 if not found:
                     raise
                 refused += found.values()
@@ -155,7 +159,7 @@ class Merging:
                 came.refused += refused
                 return
 
-    def _written(self, unit: Unit, bound: Bound, staging: Staging) -> int:
+    def _written(self, unit: Unit, staging: Staging) -> int:
         written = staging.write(unit)
         if isinstance(written, int):
             return written
@@ -163,18 +167,13 @@ class Merging:
         return len(written | (staging.write_residue(unit, ledger) if ledger else set()))
 
     def _culprits(
-        self,
-        unit: Unit,
-        bound: Bound,
-        staging: Staging,
-        records: list[Record],
-        error: ConstraintError,
+        self, unit: Unit, staging: Staging, records: list[Record], error: ConstraintError
     ) -> dict[int, Rejected]:
         """Return the staged records, by number, that break the rule of *error*; none if unclear."""
         if error.rule != "unique":
             return {}
         found: dict[int, Rejected] = {}
-        for group in bound.table.entity.unique:
+        for group in staging.table.entity.unique:
             for number in staging.colliding(unit, group):
                 words = "unique values expected, another record has them"
                 found[number] = self._refusal(
@@ -222,8 +221,6 @@ class Merging:
     # the rest of a batch
 
     def _delete(self, unit: Unit, bound: Bound, keys: Iterable[Key], came: _Came) -> int:
-        from fluxstore_postgres.commits import Commits  # noqa: PLC0415 - a delete is a change
-
         commits, deleted = Commits(self._tabling), 0
         for key in keys:
             try:
@@ -258,6 +255,4 @@ def _lacks(bound: Bound, record: Record) -> bool:
 
 def _is_outage(error: FluxstoreError) -> bool:
     """Tell whether the backend is at fault rather than a record."""
-    from fluxstore.errors import BackendUnavailableError  # noqa: PLC0415
-
     return isinstance(error, BackendUnavailableError)

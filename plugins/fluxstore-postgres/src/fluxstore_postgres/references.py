@@ -85,8 +85,8 @@ class References:
             self._cascade(unit, one, rows)
 
     def _cascade(self, unit: Unit, one: Referring, rows: Sequence[Sequence[object]]) -> None:
-        from fluxstore_postgres.commits import Commits  # noqa: PLC0415 - a cascade commits
-        from fluxstore_postgres.tabling import Tabling  # noqa: PLC0415
+        from fluxstore_postgres.commits import Commits
+        from fluxstore_postgres.tabling import Tabling
 
         tabling = Tabling(one.child.entity, self._database)
         commits, bound = Commits(tabling), tabling.made()

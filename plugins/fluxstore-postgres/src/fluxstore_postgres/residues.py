@@ -1,9 +1,10 @@
-"""Residue beside tables that were there before: a row of the ledger for each record that has any."""
+"""Residue beside tables that were there before: a row of the ledger for a record that has any."""
 
 from __future__ import annotations
 
 from typing import Any
 
+from fluxstore.codec import Codec
 from fluxstore.records import Change, Delete, Intent, Put
 from fluxstore_postgres.database import Database
 from fluxstore_postgres.rows import document_text, residue_document
@@ -38,8 +39,6 @@ class SideResidue:
             self._write(unit, *key, new)
 
     def _key_text(self, change: Change) -> str:
-        from fluxstore.codec import Codec  # noqa: PLC0415
-
         return Codec.of(self._bound.table.entity).key_text(change.key)
 
     def _read(self, unit: Unit, entity: str, key: str) -> dict[str, Any] | None:

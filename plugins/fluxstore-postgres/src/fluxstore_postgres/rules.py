@@ -28,7 +28,7 @@ def refuse_broken(bound: Bound, put: Put) -> None:
 
 
 def broken(table: Table, put: Put | Record) -> Iterator[Broken]:
-    """Yield the rules that a record (or some of its fields) breaks, its values being of their types."""
+    """Yield the rules that a record breaks, its values being of their types."""
     codec = Codec.of(table.entity)
     yield from codec.broken_rules(put.values)
     for column in table.columns:
@@ -58,7 +58,7 @@ def _is_partial(put: Put | Record) -> bool:
 
 
 def _not_storable(table: Table, values: Row) -> Iterator[Broken]:
-    """Yield what is no plain value of its field: PostgreSQL would take NaN, or refuse it unnamed."""
+    """Yield what is no plain value of its field; PostgreSQL would take NaN, for one."""
     codec = Codec.of(table.entity)
     for name, value in values.items():
         encode = codec.encoders[name]

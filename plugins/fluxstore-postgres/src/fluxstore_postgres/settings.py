@@ -1,4 +1,4 @@
-"""What the TOML says about a PostgreSQL backend: ``[backends.NAME]`` with ``adapter = "postgres"``."""
+"""What ``[backends.NAME]`` and its entities may say where ``adapter = "postgres"``."""
 
 from __future__ import annotations
 
@@ -16,27 +16,27 @@ TlsMode = Literal["disable", "allow", "prefer", "require", "verify-ca", "verify-
 _NAME_BYTES = 63
 
 
-def _name(instance: object, attribute: attrs.Attribute[Any], value: str) -> None:
+def _name(_instance: object, _attribute: attrs.Attribute[Any], value: str) -> None:
     if not value or "\0" in value or len(value.encode()) > _NAME_BYTES:
         raise ValueError(f"a name of 1 to {_NAME_BYTES} bytes expected")
 
 
-def _table(instance: object, attribute: attrs.Attribute[Any], value: str | None) -> None:
+def _table(_instance: object, _attribute: attrs.Attribute[Any], value: str | None) -> None:
     for part in re.split(r"\.", value, maxsplit=1) if value is not None else ():
-        _name(instance, attribute, part)
+        _name(_instance, _attribute, part)
 
 
-def _columns(instance: object, attribute: attrs.Attribute[Any], value: Mapping[str, str]) -> None:
+def _columns(_instance: object, _attribute: attrs.Attribute[Any], value: Mapping[str, str]) -> None:
     for column in value.values():
-        _name(instance, attribute, column)
+        _name(_instance, _attribute, column)
 
 
-def _at_least_one(instance: object, attribute: attrs.Attribute[Any], value: int) -> None:
+def _at_least_one(_instance: object, _attribute: attrs.Attribute[Any], value: int) -> None:
     if value < 1:
         raise ValueError("a number of at least 1 expected")
 
 
-def _positive(instance: object, attribute: attrs.Attribute[Any], value: timedelta) -> None:
+def _positive(_instance: object, _attribute: attrs.Attribute[Any], value: timedelta) -> None:
     if value <= timedelta(0):
         raise ValueError("a duration above 0 expected")
 
@@ -60,7 +60,7 @@ class PoolSettings:
 class Settings:
     """One PostgreSQL database as a backend; without ``dsn`` libpq's ``PG*`` variables decide."""
 
-    dsn: Secret = Secret("")
+    dsn: Secret = attrs.field(default=Secret(""))
     schema: str = attrs.field(default="public", validator=_name)
     pool: PoolSettings = PoolSettings()
     connect_timeout: timedelta = attrs.field(default=timedelta(seconds=5), validator=_positive)

@@ -1,4 +1,4 @@
-"""A table as an entity's records see it: columns, key, where the residue is, which rules it keeps."""
+"""A table as an entity's records see it: columns, key, residue, the rules it keeps."""
 
 from __future__ import annotations
 

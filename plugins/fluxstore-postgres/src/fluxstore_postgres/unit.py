@@ -36,7 +36,13 @@ class Unit:
     """A transaction that is open in this thread."""
 
     def __init__(
-        self, connections: Connections, link: Link, where: Where, *, is_long: bool
+        self,
+        connections: Connections,
+        link: Link,
+        where: Where,
+        *,
+        is_long: bool,
+        begin: str = "begin",
     ) -> None:
         """Hold the connection; ``transaction`` begins and ends it."""
         self.link = link
@@ -44,6 +50,7 @@ class Unit:
         self.op_id = ""
         self._connections = connections
         self._is_long = is_long
+        self._begin = statement("session", begin)
         self._end = statement("session", "commit")
 
     def run(
@@ -81,8 +88,7 @@ class Unit:
 
         A connection that dies while committing leaves the outcome open: OutcomeUnknown.
         """
-        begin = "begin_long" if self._is_long else "begin"
-        self.do(begin, lambda: self.link.execute(statement("session", begin).text))
+        self.do("begin", lambda: self.link.execute(self._begin.text))
         try:
             yield
         except BaseException:

@@ -17,6 +17,9 @@ PRIMARY KEY ({columns})
 -- unique: values that no two records share; judged at the end of a statement or a commit
 UNIQUE ({columns}) DEFERRABLE INITIALLY IMMEDIATE
 
+-- add_unique: unique values of a table that is there
+ALTER TABLE {table} ADD UNIQUE ({columns}) DEFERRABLE INITIALLY IMMEDIATE
+
 -- check: a rule of one field
 CHECK ({rule})
 

@@ -17,7 +17,14 @@ SELECT set_config('timezone', 'UTC', false),
 BEGIN
 
 -- begin_long: the start of a transaction of bulk work, which may take its time
-BEGIN; SET LOCAL statement_timeout = 0
+BEGIN; SET LOCAL statement_timeout = 0; SET LOCAL idle_in_transaction_session_timeout = 0
+
+-- begin_snapshot: the start of a transaction whose reads are all of one moment
+BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY;
+SET LOCAL idle_in_transaction_session_timeout = 0
+
+-- no_timeout: a session for work that takes its time
+SELECT set_config('statement_timeout', '0', false)
 
 -- commit: the end of a transaction
 COMMIT

@@ -1,0 +1,128 @@
+"""Backups: ``pg_dump``'s custom format, read back by ``pg_restore`` before it counts as one."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from datetime import UTC, datetime
+from pathlib import Path
+
+from psycopg.conninfo import conninfo_to_dict
+
+from fluxstore.errors import AccessError, BackendError, ConfigError
+from fluxstore_postgres.database import Database
+from fluxstore_postgres.dsn import Target
+from fluxstore_postgres.embedded import locate
+
+SUFFIX = ".dump"
+# libpq reads these from the environment: a password must not stand among a command's arguments.
+VARIABLES = {
+    "host": "PGHOST",
+    "hostaddr": "PGHOSTADDR",
+    "port": "PGPORT",
+    "user": "PGUSER",
+    "password": "PGPASSWORD",
+    "dbname": "PGDATABASE",
+    "service": "PGSERVICE",
+    "sslmode": "PGSSLMODE",
+    "sslrootcert": "PGSSLROOTCERT",
+    "sslcert": "PGSSLCERT",
+    "sslkey": "PGSSLKEY",
+    "passfile": "PGPASSFILE",
+    "connect_timeout": "PGCONNECT_TIMEOUT",
+}
+
+
+class Backups:
+    """Copies a backend's schema and ledger out and in."""
+
+    def __init__(self, database: Database, target: Target) -> None:
+        """Look for programs only when a backup is asked for."""
+        self._database = database
+        self._target = target
+
+    def backup(self, folder: Path) -> Path:
+        """Dump the backend's schemas into a new file below *folder*, verified; return its path."""
+        folder.mkdir(parents=True, exist_ok=True)
+        stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S%fZ")
+        final = folder / f"{self._database.backend}-{stamp}{SUFFIX}"
+        unfinished = final.with_suffix(".unfinished")
+        try:
+            self._run("pg_dump", "--format=custom", f"--file={unfinished}", *self._schemas())
+            self._run("pg_restore", "--list", f"--file={os.devnull}", str(unfinished))
+            _make_durable(unfinished)
+            unfinished.rename(final)
+            _make_durable(folder)
+        except BaseException:
+            unfinished.unlink(missing_ok=True)
+            raise
+        return final
+
+    def restore(self, backup: Path) -> None:
+        """Replace the backend's schemas by a backup, in one transaction."""
+        self._database.refuse_if_source()
+        self._run("pg_restore", "--list", f"--file={os.devnull}", str(backup))
+        name = conninfo_to_dict(self._target.conninfo).get("dbname") or ""
+        options = ["--clean", "--if-exists", "--single-transaction", "--exit-on-error"]
+        self._run("pg_restore", *options, "--no-owner", f"--dbname={name}", str(backup))
+        self._database.look()
+
+    def _schemas(self) -> list[str]:
+        schemas = {spot.schema for spot in self._database.spots.values()}
+        ledger = self._database.known_ledger()
+        named = [*sorted(schemas), *([ledger] if ledger else [])]
+        return [f"--schema={_pattern(name)}" for name in named]
+
+    def _run(self, program: str, *options: str) -> None:
+        done = subprocess.run(
+            [_program(program), *options],
+            env=self._environment(),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            check=False,
+        )
+        if done.returncode != 0:
+            said = done.stderr.strip().splitlines()
+            raise BackendError(
+                f"{program} failed: {said[0] if said else f'exit {done.returncode}'}",
+                backend=self._database.backend,
+                next_step=f"is {program} of the server's version or newer? FLUXSTORE_PG_BINDIR",
+            )
+
+    def _environment(self) -> dict[str, str]:
+        given = conninfo_to_dict(self._target.conninfo)
+        kept = {name: value for name, value in os.environ.items() if not name.startswith("PG")}
+        return kept | {
+            variable: str(given[name]) for name, variable in VARIABLES.items() if name in given
+        }
+
+
+def _program(name: str) -> str:
+    try:
+        folder = locate().folder
+    except ConfigError:
+        found = shutil.which(name)
+    else:
+        found = shutil.which(name, path=str(folder)) or shutil.which(name)
+    if found is None:
+        raise AccessError(
+            f"the program {name} was not found",
+            next_step="install PostgreSQL's client programs, or set FLUXSTORE_PG_BINDIR",
+        )
+    return found
+
+
+def _pattern(schema: str) -> str:
+    """Return a schema's name as a pattern of ``pg_dump`` that means nothing else."""
+    return '"' + schema.replace('"', '""') + '"'
+
+
+def _make_durable(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

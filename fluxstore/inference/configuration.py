@@ -74,6 +74,7 @@ def _place(entity: EntityPlan, style: str) -> Iterator[tuple[str, Any]]:
         }
         if columns:
             yield "columns", columns
+        yield from place.settings.items()
         return
     if place.within:
         yield "within", place.within

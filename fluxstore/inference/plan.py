@@ -36,6 +36,8 @@ class Place:
     within: str = ""
     parent: Mapping[str, str] = attrs.field(factory=dict)
     table: str = ""
+    settings: Mapping[str, str] = attrs.field(factory=dict)
+    """What else the adapter is to be told."""
 
     def words(self) -> str:
         """Return the place in words."""

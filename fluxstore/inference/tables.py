@@ -39,6 +39,8 @@ class FoundTable:
     """A referring column to ``cascade``, ``set_null`` or nothing."""
     unique: tuple[tuple[str, ...], ...] = ()
     records: int = 0
+    settings: Mapping[str, str] = attrs.field(factory=dict)
+    """What else the entity's table in the configuration has to say to its adapter."""
 
 
 @runtime_checkable
@@ -90,7 +92,7 @@ def _entity(
     groups = [
         tuple(fields[one] for one in group)
         for group in table.unique
-        if len(group) > 1 and set(group) <= set(fields)
+        if len(group) > 1 and set(group) <= set(fields) and set(group) != set(table.key)
     ]
     left = [column.name for column in table.columns if column.name not in fields]
     reasons = [f"key {', '.join(table.key)} (the primary key)"]
@@ -100,7 +102,7 @@ def _entity(
         class_name=naming.unused(naming.class_name(names[table.name]), classes),
         key=tuple(fields[name] for name in table.key),
         fields=tuple(plans),
-        place=Place(table=table.name),
+        place=Place(table=table.name, settings=table.settings),
         records=table.records,
         reasons=tuple(reasons),
         unique=tuple(groups),

@@ -44,7 +44,7 @@ _LISTS_OF = frozenset(
 
 def tables(connections: Connections, schema: str) -> Sequence[FoundTable]:
     """Return the tables of *schema* as an application would declare them."""
-    sizes = dict(
+    sizes: dict[str, int] = dict(
         connections.run(statement("introspection", "application_tables"), {"schema": schema})
     )
     found = find_tables(connections, [Spot(schema, name, {}) for name in sizes])

@@ -6,19 +6,21 @@ import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from fluxstore.adapter import Capability, Finding, Ledger, Opening, Use
 from fluxstore.entity import Entity
 from fluxstore.errors import AccessError, ConfigError, UnreadableRecordError
-from fluxstore.inference import FoundTable
-from fluxstore_sqlite import backup, examination, introspection, schema
+from fluxstore_sqlite import backup, examination, schema
 from fluxstore_sqlite.collection import SqliteCollection
 from fluxstore_sqlite.connections import Connections
 from fluxstore_sqlite.ledger import SqliteLedger
 from fluxstore_sqlite.notes import Ops
 from fluxstore_sqlite.settings import EntitySettings, Settings
 from fluxstore_sqlite.tables import Tables
+
+if TYPE_CHECKING:
+    from fluxstore.inference.tables import FoundTable
 
 OLDEST_SQLITE = (3, 38, 0)
 _ALWAYS = frozenset(
@@ -120,6 +122,8 @@ class SqliteAdapter:
 
     def tables(self) -> Sequence[FoundTable]:
         """Return the tables that are there, as an application would declare them."""
+        from fluxstore_sqlite import introspection  # only `init` needs it
+
         return self._connections.ask(introspection.tables)
 
     # backup

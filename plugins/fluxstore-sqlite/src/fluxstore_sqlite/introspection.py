@@ -16,7 +16,14 @@ from fluxstore_sqlite.adoption import affinity
 from fluxstore_sqlite.found import FoundColumn as Declared
 from fluxstore_sqlite.found import found_columns
 
-_BY_AFFINITY = {"TEXT": "str", "INTEGER": "int", "REAL": "float"}
+_BY_AFFINITY = {"TEXT": "str", "INTEGER": "int", "REAL": "float", "NUMERIC": "float"}
+_BY_WORD = (
+    ("BOOL", "bool"),
+    ("BLOB", "bytes"),
+    ("TIMESTAMP", "datetime"),
+    ("DATETIME", "datetime"),
+    ("DATE", "date"),
+)
 _ON_DELETE = {"CASCADE": "cascade", "SET NULL": "set_null"}
 
 
@@ -38,6 +45,7 @@ def _table(driver: sqlite3.Connection, name: str) -> FoundTable:
         records += 1
         for values, is_flag, value in zip(columns, are_flags, row, strict=True):
             values.see(bool(value) if is_flag and value in (0, 1) else value)
+    naive = any(_is_naive(one, seen[one.name]) for one in declared)
     found = Database(driver).table(name)
     references, on_delete = _references(driver, name)
     unique = {tuple(one.columns) for one in found.indexes if one.unique and not one.partial}
@@ -49,6 +57,7 @@ def _table(driver: sqlite3.Connection, name: str) -> FoundTable:
         on_delete=on_delete,
         unique=tuple(sorted(unique)),
         records=records,
+        settings={"naive_times": "utc"} if naive else {},
     )
 
 
@@ -57,25 +66,36 @@ def _place(column: Declared) -> int:
 
 
 def _column(declared: Declared, values: Values) -> FoundColumn:
-    annotation, comment = _by_values(values) if values.kinds else _by_declaration(declared)
+    annotation, comment = _by_values(declared, values) if values.kinds else _declared(declared)
     nullable = not declared.is_not_null and not declared.key_place
     return FoundColumn(declared.name, annotation, nullable, declared.has_default, comment)
 
 
-def _by_values(values: Values) -> tuple[str, str]:
+def _by_values(declared: Declared, values: Values) -> tuple[str, str]:
     if values.kinds == {"bytes"}:
         return "bytes", ""
-    if "bytes" in values.kinds:
-        return "", ""
-    return annotation_of(values)
+    annotation, comment = annotation_of(values)
+    if _is_naive(declared, values):
+        return "datetime", "times without an offset: read as UTC"
+    changed = annotation == "str" and affinity(declared.declared) in ("NUMERIC", "INTEGER", "REAL")
+    return ("", "") if changed or "bytes" in values.kinds else (annotation, comment)
 
 
-def _by_declaration(declared: Declared) -> tuple[str, str]:
-    if "BOOL" in declared.declared.upper():
-        return "bool", "no value was seen"
-    if "BLOB" in declared.declared.upper():
-        return "bytes", "no value was seen"
-    return _BY_AFFINITY.get(affinity(declared.declared), "str"), "no value was seen"
+def _is_naive(declared: Declared, values: Values) -> bool:
+    """Tell whether a column declared as a time holds only texts without an offset.
+
+    SQLite's own CURRENT_TIMESTAMP makes such texts, in UTC.
+    """
+    named = any(word in declared.declared.upper() for word in ("DATE", "TIME"))
+    return named and values.kinds == {"str"} and values.texts == ("naive",)
+
+
+def _declared(column: Declared) -> tuple[str, str]:
+    """Return the type of a column without a value, as it is declared."""
+    for word, annotation in _BY_WORD:
+        if word in column.declared.upper():
+            return annotation, ""
+    return _BY_AFFINITY.get(affinity(column.declared), ""), ""
 
 
 def _references(driver: sqlite3.Connection, name: str) -> tuple[dict[str, str], dict[str, str]]:

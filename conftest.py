@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+pytest_plugins = ["fluxstore.testing.pytest_plugin"]
+
 ROOT = Path(__file__).resolve().parent
 POSTGRES_TESTS = ROOT / "plugins" / "fluxstore-postgres" / "tests"
 

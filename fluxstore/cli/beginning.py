@@ -168,7 +168,7 @@ def _postgres(session: Session, dsn: str) -> Found:
     from fluxstore.inference import Source
 
     plan = _tables(session, "postgres", {"dsn": dsn}, Path.cwd())
-    return Found(plan, Source("postgres", "postgres", {"dsn": "${DATABASE_URL}"}), "PostgreSQL")
+    return Found(plan, Source("postgres", "postgres", {"dsn": "${DATABASE_URL:-}"}), "PostgreSQL")
 
 
 def _texts(session: Session, found: Found, file: Path, phase: str) -> dict[Path, str]:
@@ -226,7 +226,13 @@ def _entity(one: EntityPlan) -> dict[str, object]:
 
 def _next(found: Found) -> list[str]:
     if found.source.adapter == "postgres":
-        return ["next: read entities.py, then: fluxstore doctor"]
+        return [
+            "",
+            "next:",
+            "  export DATABASE_URL=…    what you named is not written into the file",
+            "  read entities.py: it is yours to change",
+            "  fluxstore doctor",
+        ]
     way = f"--from {found.source.name} --to postgres"
     return [
         "",

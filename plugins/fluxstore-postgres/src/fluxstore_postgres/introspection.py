@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from fluxstore.inference.tables import FoundColumn, FoundTable
 from fluxstore_postgres.adopted import FoundType
@@ -67,13 +67,22 @@ def _table(
     deletes = {column: _ON_DELETE.get(action, "") for column, (_, action) in references.items()}
     return FoundTable(
         table.name,
-        tuple(_column(one) for one in table.columns.values() if not one.is_generated),
+        tuple(_column(one) for one in _of_the_application(table)),
         key=keys[0] if keys else (),
         references={column: target for column, (target, _) in references.items()},
         on_delete=deletes,
         unique=tuple(sorted(group for group in unique if group not in keys)),
         records=records,
     )
+
+
+def _of_the_application(table: Catalogued) -> Iterator[Declared]:
+    """Yield the columns that hold fields: none that PostgreSQL fills, and not our residue."""
+    named = [name for name in table.columns if name.rstrip("_") == "residue"]
+    residue = max(named, key=len, default="") if table.is_own else ""
+    for column in table.columns.values():
+        if not column.is_generated and column.name != residue:
+            yield column
 
 
 def _column(column: Declared) -> FoundColumn:

@@ -51,7 +51,11 @@ def _table(driver: sqlite3.Connection, name: str) -> FoundTable:
     unique = {tuple(one.columns) for one in found.indexes if one.unique and not one.partial}
     return FoundTable(
         name,
-        tuple(_column(one, seen[one.name]) for one in declared),
+        tuple(
+            _column(one, seen[one.name])
+            for one in declared
+            if not one.name.startswith("_fluxstore")
+        ),
         key=tuple(one.name for one in sorted(declared, key=_place) if one.key_place),
         references=references,
         on_delete=on_delete,

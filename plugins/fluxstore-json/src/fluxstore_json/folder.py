@@ -8,12 +8,7 @@ import stat
 from pathlib import Path
 
 from fluxstore.errors import ConfigError, UnreadableRecordError
-
-_NETWORK = frozenset(
-    {"afs", "ceph", "cifs", "ncpfs", "nfs", "nfs3", "nfs4", "smb", "smb2", "smb3", "smbfs"}
-    | {"fuse.ceph", "fuse.gcsfuse", "fuse.glusterfs", "fuse.s3fs", "fuse.sshfs", "fuse.smbnetfs"}
-)
-"""File systems on which ``flock``, ``rename`` and ``fsync`` mean less than on a disk."""
+from fluxstore.filesystems import network_file_system
 
 
 class Folder:
@@ -62,8 +57,7 @@ class Folder:
 
     def network(self) -> str:
         """Return the network file system that the folder is on, or an empty string."""
-        kind = _kind_of_file_system(self.path)
-        return kind if kind in _NETWORK else ""
+        return network_file_system(self.path)
 
 
 _WORDS = {
@@ -112,20 +106,3 @@ def checked_file(name: str, entity: str) -> str:
             next_step="name a file in or below it",
         )
     return str(path)
-
-
-def _kind_of_file_system(path: Path) -> str:
-    """Return the kind of the mount that holds *path* (Linux), or an empty string."""
-    real = os.path.realpath(path)
-    best, kind = "", ""
-    try:
-        lines = Path("/proc/self/mountinfo").read_text("utf-8", "replace").splitlines()
-    except OSError:
-        return ""
-    for line in lines:
-        before, _, after = line.partition(" - ")
-        mount = before.split(" ")[4].encode().decode("unicode_escape")
-        inside = real == mount or real.startswith(mount.rstrip("/") + "/")
-        if inside and len(mount) >= len(best):
-            best, kind = mount, after.split(" ")[0]
-    return kind

@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from fluxstore_sqlite.adapter import SqliteAdapter
-from fluxstore_sqlite.settings import Settings
 
 from fluxstore.testing.conformance import *  # noqa: F403 - a kit is taken whole
 from fluxstore.testing.conformance import Backend
+from fluxstore_sqlite.adapter import SqliteAdapter
+from fluxstore_sqlite.settings import Settings
 
 
 @pytest.fixture

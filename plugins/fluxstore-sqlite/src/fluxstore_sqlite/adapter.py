@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, ClassVar
 from fluxstore.adapter import Capability, Finding, Ledger, Opening, Use
 from fluxstore.entity import Entity
 from fluxstore.errors import AccessError, ConfigError, UnreadableRecordError
+from fluxstore.filesystems import network_file_system
 from fluxstore_sqlite import backup, examination, schema
 from fluxstore_sqlite.collection import SqliteCollection
 from fluxstore_sqlite.connections import Connections
@@ -154,6 +155,13 @@ def _refuse_what_cannot_be_meant(opening: Opening, path: Path) -> None:
             f"{opening.backend}: {path} cannot be read: {error.strerror}",
             next_step="give this user the right to read it and its folders",
         ) from None
+    network = network_file_system(path.parent)
+    if network and not opening.settings.network_files:
+        raise ConfigError(
+            f"{path.parent} is on a network file system ({network}), where locks may not hold",
+            key=key,
+            next_step="use a disk of this machine, or accept the risk: network_files = true",
+        )
     if is_there and not is_file:
         raise ConfigError(f"{path} is no file", key=key, next_step="name the database file itself")
     if opening.use is Use.SOURCE and not is_there:

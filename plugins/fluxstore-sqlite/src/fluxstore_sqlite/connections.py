@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import sqlite3
 import threading
-import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -16,12 +15,12 @@ import attrs
 
 from fluxstore.adapter import Use
 from fluxstore.errors import BackendUnavailableError, FluxstoreError, UnsupportedError
+from fluxstore.ledger.lock import KernelLock
 from fluxstore_sqlite import collations, sql
 from fluxstore_sqlite.failures import Where, no_file, translated
 from fluxstore_sqlite.opening import Identity, identity, uri
 from fluxstore_sqlite.predicates import Predicates
 from fluxstore_sqlite.settings import Settings
-from fluxstore_sqlite.turns import Door
 
 T = TypeVar("T")
 _CACHED_STATEMENTS = 512
@@ -53,7 +52,9 @@ class Connections:
         self._idle: deque[_Connection] = deque()
         self._thread = threading.local()
         self._writers = threading.Lock()
-        self._door = Door(path.with_name(f"{path.name}-queue"))
+        # SQLite's own lock knows no queue: of eight busy processes some write once in seconds.
+        queue = path.with_name(f"{path.name}-queue")
+        self._queue = KernelLock(queue, what=f"the turn to write to {path}")
         self._has_journal = False
         self._is_restless = False
         self._closed = False
@@ -184,29 +185,36 @@ class Connections:
 
     @contextmanager
     def _transaction(self, driver: sqlite3.Connection) -> Iterator[None]:
-        self._begin(driver)
-        self._thread.writing = driver
-        try:
-            yield
-            driver.execute("COMMIT")
-        except BaseException:
-            self._undo(driver)
-            raise
-        else:
-            _call(self.on_commit)
-        finally:
-            self._thread.writing = None
+        with self._turn():
+            if not self._has_journal:
+                self._set_journal(driver)
+            driver.execute("BEGIN IMMEDIATE")
+            self._thread.writing = driver
+            try:
+                yield
+                driver.execute("COMMIT")
+            except BaseException:
+                self._undo(driver)
+                raise
+            else:
+                _call(self.on_commit)
+            finally:
+                self._thread.writing = None
 
-    def _begin(self, driver: sqlite3.Connection) -> None:
+    @contextmanager
+    def _turn(self) -> Iterator[None]:
+        """Hold back the writers of other processes, who come in the order in which they asked."""
         try:
-            with self._door.taken(time.monotonic() + self._timeout_seconds):
-                if not self._has_journal:
-                    self._set_journal(driver)
-                driver.execute("BEGIN IMMEDIATE")
-        except TimeoutError:
-            raise self._waited_long() from None
+            self._queue.acquire(self._timeout_seconds)
+        except BackendUnavailableError as error:
+            error.backend = self.backend
+            raise
         except OSError as error:
             raise no_file(error, self.where) from error
+        try:
+            yield
+        finally:
+            self._queue.release()
 
     def _set_journal(self, driver: sqlite3.Connection) -> None:
         (mode,) = driver.execute("PRAGMA journal_mode").fetchone()
@@ -319,7 +327,6 @@ class Connections:
         self._closed = True
         while self._idle:
             self._let_go(self._idle.pop())
-        self._door.close()
 
 
 def _call(callbacks: Sequence[Callable[[], None]]) -> None:

@@ -158,17 +158,19 @@ class Merge:
         """Write what the table, its unique values and its own references take; return how many."""
         while True:
             try:
-                with savepoint(self._unit.driver):
-                    broken = self._write_once(fresh)
-                    left = [one for one in fresh if one.record.key not in broken]
-                    if with_references:
-                        self._refuse_dangling_within(left)
+                return self._attempt(fresh, with_references=with_references)
             except _Again as again:
                 self._refuse(again.broken)
                 fresh = [one for one in fresh if one.record.key not in again.broken]
-            else:
-                self._refuse(broken)
-                return len(left)
+
+    def _attempt(self, fresh: list[_Fresh], *, with_references: bool) -> int:
+        with savepoint(self._unit.driver):
+            broken = self._write_once(fresh)
+            left = [one for one in fresh if one.record.key not in broken]
+            if with_references:
+                self._refuse_dangling_within(left)
+        self._refuse(broken)
+        return len(left)
 
     def _write_once(self, fresh: list[_Fresh]) -> dict[Key, BrokenRuleError]:
         draft = Draft(self._unit, self._rows)

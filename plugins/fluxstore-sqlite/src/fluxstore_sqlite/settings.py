@@ -47,6 +47,8 @@ class Settings:
     journal: Literal["wal", "delete"] = "wal"
     synchronous: Literal["extra", "full", "normal"] = "full"
     """``normal`` may lose the last commits in a power cut; the adapter is then not durable."""
+    network_files: bool = False
+    """Allow a file on a network file system, where SQLite's locks may not hold."""
     op_retention: timedelta = attrs.field(default=timedelta(hours=1), validator=_positive)
     """For how long a repeated ``op_id`` is recognised."""
 

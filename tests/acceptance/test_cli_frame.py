@@ -1,4 +1,4 @@
-"""Every way in which a command line can be wrong, be stopped, or stand in a bare environment.
+"""Every way in which a command line can be wrong, or stand in a bare environment.
 
 ``C01`` and so on are rows of the design's table of bad input.
 """
@@ -6,84 +6,22 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
 import subprocess
 from pathlib import Path
 
 import pytest
-from shell import COMMAND, begin, ended, environment, fluxstore, install_plugin, wait_for
-
-COMMANDS = """
-import pathlib, time
-from fluxstore import hookimpl
-
-@hookimpl
-def fluxstore_register_commands(app):
-    @app.command()
-    def crash():
-        raise ValueError("a surprise")
-
-    @app.command()
-    def wait(folder: pathlib.Path):
-        (folder / "begun").touch()
-        try:
-            time.sleep(60)
-        finally:
-            (folder / "ending").touch()
-            deadline = time.monotonic() + 60
-            while not (folder / "go").exists() and time.monotonic() < deadline:
-                time.sleep(0.01)
-
-    @app.command()
-    def patient(ctx: __import__("typer").Context, folder: pathlib.Path):
-        with ctx.obj.signals.patient() as stop:
-            (folder / "begun").touch()
-            stop.wait(60)
-            (folder / "stopped").touch()
-            time.sleep(60 if (folder / "stay").exists() else 0)
-        return {"stopped": stop.is_set()}
-
-    @app.command()
-    def show():
-        return {"red": "\\x1b[31mred\\x1b[0m", "way": "a → b…", "turned": "\\u202e"}
-"""
-CONFIG = """
-entities = ["entities"]
-[backends.one]
-adapter = "nowhere"
-[backends.two]
-adapter = "nowhere"
-"""
-ENTITIES = """
-from fluxstore import entity
-
-@entity("tasks")
-class Task:
-    id: str
-"""
+from shell import COMMAND, environment, fluxstore
+from trouble import one_line, troubled_project, troubled_site
 
 
 @pytest.fixture
 def site(tmp_path) -> Path:
-    """A folder of plugins, with commands that behave badly on purpose."""
-    install_plugin(tmp_path / "site", "trouble", COMMANDS)
-    return tmp_path / "site"
+    return troubled_site(tmp_path)
 
 
 @pytest.fixture
 def project(tmp_path) -> Path:
-    folder = tmp_path / "project"
-    folder.mkdir()
-    (folder / "fluxstore.toml").write_text(CONFIG)
-    (folder / "entities.py").write_text(ENTITIES)
-    return folder
-
-
-def one_line(text: str) -> str:
-    assert 1 == text.count("\n"), text
-    assert "Traceback" not in text
-    return text
+    return troubled_project(tmp_path)
 
 
 def test_nothing_gives_help_and_2(tmp_path):
@@ -118,25 +56,6 @@ def test_from_and_to_must_differ(project):
 
     assert 2 == ran.returncode
     assert "one" in one_line(ran.stderr)
-
-
-def test_a_backend_that_is_not_installed_gives_3_and_how_to_get_it(project):
-    """C04"""
-    ran = fluxstore("migrate", "--from", "one", "--to", "two", folder=project)
-
-    assert 3 == ran.returncode
-    assert "pip install fluxstore-nowhere" in one_line(ran.stderr)
-    assert "installed: " in ran.stderr
-    assert "sqlite" in ran.stderr
-
-
-@pytest.mark.parametrize("command", ["assess", "migrate", "doctor", "schema show"])
-def test_no_configuration_gives_3(tmp_path, command):
-    """C05"""
-    ran = fluxstore(*command.split(), folder=tmp_path)
-
-    assert 3 == ran.returncode
-    assert "fluxstore init" in one_line(ran.stderr)
 
 
 @pytest.mark.parametrize("size", ["1", "10000"])
@@ -204,74 +123,6 @@ def test_json_is_all_there_is_on_stdout(tmp_path, site, arguments, code):
     assert "error" not in told or told["error"]["message"] in ran.stderr
 
 
-@pytest.mark.parametrize(
-    ("numbers", "code"),
-    [
-        ([signal.SIGINT], 130),
-        ([signal.SIGTERM], 143),
-        ([signal.SIGHUP], 143),
-    ],
-)
-def test_a_signal_ends_a_command_with_its_code_and_how_to_go_on(tmp_path, site, numbers, code):
-    """C13"""
-    (tmp_path / "go").touch()
-    process = begin("wait", tmp_path, folder=tmp_path, env=environment(PYTHONPATH=str(site)))
-    wait_for(tmp_path / "begun", process)
-    process.send_signal(numbers[0])
-    ended_with, _, errors = ended(process)
-
-    assert code == ended_with
-    assert f"to go on: fluxstore wait {tmp_path}" in one_line(errors)
-
-
-def test_ctrl_c_twice_gives_130_and_no_traceback(tmp_path, site):
-    """C13: the second one meets the clean-up of the first."""
-    process = begin("wait", tmp_path, folder=tmp_path, env=environment(PYTHONPATH=str(site)))
-    wait_for(tmp_path / "begun", process)
-    process.send_signal(signal.SIGINT)
-    wait_for(tmp_path / "ending", process)
-    process.send_signal(signal.SIGINT)
-    code, _, errors = ended(process)
-
-    assert 130 == code
-    assert "to go on" in one_line(errors)
-
-
-def test_the_first_ctrl_c_ends_the_batch_and_the_second_the_command(tmp_path, site):
-    """C13"""
-    (tmp_path / "stay").touch()
-    process = begin("patient", tmp_path, folder=tmp_path, env=environment(PYTHONPATH=str(site)))
-    wait_for(tmp_path / "begun", process)
-    process.send_signal(signal.SIGINT)
-    wait_for(tmp_path / "stopped", process)
-    process.send_signal(signal.SIGINT)
-    code, _, errors = ended(process)
-
-    assert 130 == code
-    assert "once more stops at once" in errors
-    assert "Traceback" not in errors
-
-
-def test_nohup_stays_in_force(tmp_path, site):
-    env = environment(PYTHONPATH=str(site))
-    process = subprocess.Popen(
-        ["nohup", COMMAND, "wait", str(tmp_path)],
-        cwd=tmp_path,
-        env=env,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    (tmp_path / "go").touch()
-    wait_for(tmp_path / "begun", process)
-    process.send_signal(signal.SIGHUP)
-    process.send_signal(signal.SIGTERM)
-    code, _, _ = ended(process)
-
-    assert 143 == code
-
-
 @pytest.mark.parametrize("home", [None, "/nonexistent", "/proc"])
 def test_neither_home_nor_stdin_is_needed(tmp_path, home):
     """C14"""
@@ -306,39 +157,6 @@ def test_a_full_disk_behind_stdout_is_one_line(tmp_path):
 
     assert 1 == ran.returncode
     assert "No space left" in one_line(ran.stderr)
-
-
-@pytest.mark.parametrize(
-    "source",
-    ["raise RuntimeError('broken')", "import sys; sys.exit(3)", "import time; time.sleep(60)"],
-    ids=["raises", "exits", "hangs"],
-)
-def test_a_broken_plugin_costs_one_warning(tmp_path, source):
-    """C18"""
-    install_plugin(tmp_path / "site", "broken", source)
-    env = environment(PYTHONPATH=str(tmp_path / "site"))
-    ran = fluxstore("plugins", folder=tmp_path, env=env)
-
-    assert 0 == ran.returncode
-    assert "plugin broken of fluxstore-broken does not load" in one_line(ran.stderr)
-    assert "postgres" in ran.stdout
-
-
-def test_two_plugins_of_one_name_are_both_named_and_neither_wins(tmp_path, project):
-    """C19"""
-    source = (
-        "from fluxstore import hookimpl\n"
-        "@hookimpl\n"
-        "def fluxstore_register_adapters(register):\n    register('nowhere', object)\n"
-    )
-    for distribution in ("fluxstore-here", "fluxstore-there"):
-        install_plugin(tmp_path / "site", "nowhere", source, distribution=distribution)
-    env = environment(PYTHONPATH=str(tmp_path / "site"))
-    ran = fluxstore("migrate", "--from", "one", "--to", "two", folder=project, env=env)
-
-    assert 3 == ran.returncode
-    assert "fluxstore-here" in one_line(ran.stderr)
-    assert "fluxstore-there" in ran.stderr
 
 
 @pytest.mark.parametrize("name", ["taskz", "tasks; DROP TABLE tasks", "x" * 10_000, "\x1b[31m"])
@@ -401,47 +219,3 @@ def test_the_shell_completes_commands(tmp_path, shell):
     ran = fluxstore(folder=tmp_path, env=env)
 
     assert "migrate" in ran.stdout
-
-
-@pytest.mark.parametrize(
-    ("name", "content"),
-    [
-        ("T02", b"\xef\xbb\xbfentities = []"),
-        ("T03", b"entities = []\nentities = []"),
-        ("T06", b"x = " + b"[" * 2000),
-        ("T07", b"x = " + b"9" * 5000),
-        ("T17", "entities = [] # caf\u00e9".encode("latin-1")),
-        ("T12", b'[backends.a]\nadapter = "json"\npath = "${NOT_SET_ANYWHERE}"'),
-    ],
-)
-def test_a_bad_configuration_gives_3_and_its_path(tmp_path, name, content):
-    file = tmp_path / "fluxstore.toml"
-    file.write_bytes(content)
-    ran = fluxstore("schema", "show", folder=tmp_path)
-
-    assert 3 == ran.returncode
-    assert str(file) in one_line(ran.stderr)
-
-
-@pytest.mark.parametrize("make", [Path.mkdir, os.mkfifo], ids=["directory", "fifo"])
-def test_a_configuration_that_is_no_file_gives_3(tmp_path, make):
-    """T01"""
-    make(tmp_path / "fluxstore.toml")
-    ran = fluxstore("doctor", folder=tmp_path)
-
-    assert 3 == ran.returncode
-    assert "fluxstore.toml" in one_line(ran.stderr)
-
-
-def test_a_password_that_others_can_read_is_warned_about(project):
-    """T16"""
-    file = project / "fluxstore.toml"
-    file.write_text(CONFIG + '[backends.db]\nadapter = "nowhere"\ndsn = "postgres://u:pw@h/d"\n')
-    file.chmod(0o644)
-    open_to_all = fluxstore("assess", "--from", "one", "--to", "two", folder=project)
-    file.chmod(0o600)
-    closed = fluxstore("assess", "--from", "one", "--to", "two", folder=project)
-
-    assert "chmod 600" in open_to_all.stderr
-    assert "chmod 600" not in closed.stderr
-    assert "pw@" not in open_to_all.stderr

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 
 import pytest
 
@@ -109,38 +111,29 @@ class TestTransactions:
         assert 0 == count(adapter, Album)
 
     def test_transactions_of_threads_do_not_mix(self, adapter: Adapter) -> None:
-        def work(name: str, fails: bool) -> None:
-            for n in range(10):
-                try:
-                    with adapter.transaction():
-                        save(
-                            adapter,
-                            Area(id=f"{name}{n}"),
-                            Site(id=f"{name}{n}", area_id=f"{name}{n}"),
-                        )
-                        if fails:
-                            raise _StopError
-                except _StopError:
-                    pass
+        def build(name: str, *, fails: bool) -> None:
+            with adapter.transaction():
+                save(adapter, Area(id=name), Site(id=name, area_id=name))
+                if fails:
+                    raise _StopError
 
-        threads = [
-            threading.Thread(target=work, args=(name, name in "bd"))
-            for name in ("a", "b", "c", "d")
-        ]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join(PATIENCE_SECONDS)
-            assert not thread.is_alive()
+        def work(name: str) -> None:
+            for n in range(10):
+                with suppress(_StopError):
+                    build(f"{name}{n}", fails=name in "bd")
+
+        with ThreadPoolExecutor(4) as pool:
+            list(pool.map(work, "abcd", timeout=PATIENCE_SECONDS))
         expected = {f"{name}{n}" for name in "ac" for n in range(10)}
         assert expected == set(everything_in(adapter, Area)) == set(everything_in(adapter, Site))
 
 
-def _elsewhere(look: object) -> None:
-    thread = threading.Thread(target=look)  # type: ignore[arg-type]
-    thread.start()
-    thread.join(PATIENCE_SECONDS)
-    assert not thread.is_alive()
+def _elsewhere(look: Callable[[], None]) -> None:
+    pool = ThreadPoolExecutor(1)
+    try:
+        pool.submit(look).result(PATIENCE_SECONDS)
+    finally:
+        pool.shutdown(wait=False)
 
 
 class TestWithoutTransactions:

@@ -1,0 +1,132 @@
+"""Entering dual write, cutover (C2 to C6) and its recoveries, in either direction.
+
+From a source at (e, authority) with its target at (e, follower); a rollback is the same with the
+sides exchanged::
+
+    seal      source (e, authority)  → (e+1, sealed)
+    drain     until no mark is left and every operation has crossed
+    commit    source (e+1, sealed)   → (e+1, committing)
+    take over target (e, follower)   → (e+1, authority)      the commit point
+    follow    source (e+1, …)        → (e+1, follower)
+
+A sealed source is given back on its own; a committing one after the target was moved to (e+2,
+follower), where a late take-over cannot reach it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from protocol_model import backfill, relay
+from protocol_model.changes import AT_ONCE, LATE, NOTHING_GOES, ROWS, Change
+from protocol_model.scenario import TO_DUAL, TO_LIVE_AND_BACK, TO_OFF_AND_AGAIN
+from protocol_model.state import (
+    AUTHORITY,
+    COMMITTING,
+    DUAL,
+    FOLLOWER,
+    OFF,
+    SEALED,
+    SOURCE,
+    TARGET,
+    Control,
+    State,
+)
+from protocol_model.world import World
+
+Changes = Iterator[Change]
+
+
+def entering(world: World, state: State) -> Changes:
+    """Yield the steps from phase 0 to dual write: the target first, then the source."""
+    mechanisms = world.mechanisms
+    source, target = state.stores[SOURCE].control, state.stores[TARGET].control
+    if source[1:] != (AUTHORITY, OFF):
+        return
+    epoch = source.epoch + 1
+    if (target.epoch, target.role) == (epoch, FOLLOWER):
+        yield Change("dual write", SOURCE, Control(epoch, AUTHORITY, DUAL), AT_ONCE)
+        return
+    yield Change(
+        "target follows",
+        TARGET,
+        Control(epoch, FOLLOWER, DUAL),
+        AT_ONCE,
+        purges=ROWS if mechanisms.entering_drops_rows else NOTHING_GOES,
+        restarts_cursor=mechanisms.entering_restarts_cursor,
+    )
+
+
+def leaving(world: World, state: State) -> Changes:
+    """Yield the way back from dual write to phase 0, once."""
+    source = state.stores[SOURCE].control
+    again = world.scenario.goal == TO_OFF_AND_AGAIN
+    if again and state.home == 0 and source[1:] == (AUTHORITY, DUAL):
+        purges = ROWS if world.mechanisms.leaving_drops_rows else NOTHING_GOES
+        off = Control(source.epoch + 1, AUTHORITY, OFF)
+        yield Change("phase 0", SOURCE, off, AT_ONCE, purges=purges, home=1)
+
+
+def forward(world: World, state: State) -> Changes:
+    """Yield the steps of a cutover from source to target, once everything is backfilled."""
+    stays = world.scenario.goal in (TO_DUAL, TO_OFF_AND_AGAIN)
+    may_begin = not stays and state.home == 0 and backfill.is_complete(world, state)
+    yield from _steps(world, state, SOURCE, may_begin=may_begin)
+
+
+def back(world: World, state: State) -> Changes:
+    """Yield the steps of a rollback, once it is wanted and the source has everything."""
+    wanted = world.scenario.goal == TO_LIVE_AND_BACK or state.home > 0
+    may_begin = wanted and backfill.is_complete(world, state)
+    yield from _steps(world, state, TARGET, may_begin=may_begin)
+
+
+def _steps(world: World, state: State, side: int, *, may_begin: bool) -> Changes:
+    here, there = state.stores[side].control, state.stores[1 - side].control
+    if here.role == AUTHORITY:
+        yield from _before(state, side, may_begin=may_begin)
+    elif here.role in (SEALED, COMMITTING) and there[:2] == (here.epoch, AUTHORITY):
+        yield Change("C6 follow", side, here._replace(role=FOLLOWER))
+    elif here.role == SEALED:
+        yield from _sealed(world, state, side)
+    elif here.role == COMMITTING:
+        yield from _committing(world, state, side)
+
+
+def _before(state: State, side: int, *, may_begin: bool) -> Changes:
+    here, there = state.stores[side].control, state.stores[1 - side].control
+    if here.phase != DUAL or there.role != FOLLOWER:
+        return
+    if there.epoch < here.epoch:
+        yield Change("catch up", 1 - side, Control(here.epoch, FOLLOWER, DUAL))
+    elif there.epoch == here.epoch and may_begin:
+        sealed = Control(here.epoch + 1, SEALED, DUAL)
+        yield Change("C2 seal", side, sealed, home=1 if side == TARGET else None)
+
+
+def _sealed(world: World, state: State, side: int) -> Changes:
+    mechanisms = world.mechanisms
+    here = state.stores[side].control
+    marked = any(mark is not None for mark in state.stores[side].marks)
+    drained = not marked and not relay.uncarried(world, state, side)
+    if drained or not mechanisms.drain:
+        if mechanisms.committing_first:
+            yield Change("C4½ commit", side, here._replace(role=COMMITTING), LATE)
+        else:
+            yield Change("C5 take over", 1 - side, here._replace(role=AUTHORITY), LATE)
+    epoch = here.epoch if mechanisms.unseal_keeps_epoch else here.epoch - 1
+    yield Change("unseal", side, Control(epoch, AUTHORITY, DUAL), recovery=True)
+
+
+def _committing(world: World, state: State, side: int) -> Changes:
+    here, there = state.stores[side].control, state.stores[1 - side].control
+    given_back = Control(here.epoch + 1, AUTHORITY, DUAL)
+    if there[:2] == (here.epoch + 1, FOLLOWER):
+        yield Change("give back", side, given_back)
+        return
+    yield Change("C5 take over", 1 - side, Control(here.epoch, AUTHORITY, DUAL), LATE)
+    if world.mechanisms.asks_before_giving_back:
+        out_of_reach = Control(here.epoch + 1, FOLLOWER, DUAL)
+        yield Change("move out of reach", 1 - side, out_of_reach, recovery=True)
+    else:
+        yield Change("give back", side, given_back, recovery=True)

@@ -1,0 +1,132 @@
+"""The relay: for each mark, copy the current record to the follower, then clear the mark.
+
+The mark and the record are one step here. Reading the mark earlier only adds runs in which the
+record is newer than the mark; then clearing is refused, which is a relay that died before it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from protocol_model.explorer import Event
+from protocol_model.state import (
+    FOLLOWER,
+    SIDES,
+    SOURCE,
+    TARGET,
+    Drain,
+    State,
+    applied,
+    replaced,
+    with_store,
+)
+from protocol_model.world import World
+from protocol_model.writes import cleared
+
+Steps = Iterator[tuple[Event, State]]
+
+
+def steps(world: World, state: State) -> Steps:
+    """Yield what the relays may do next; two of them are what a lost lease comes to."""
+    for who, drain in enumerate(state.relays):
+        if drain is None:
+            yield from _begin(world, state, who)
+        else:
+            yield Event(f"relay {who}", "dies"), _with(state, who, None)
+            yield from STAGES[drain.stage](world, state, who, drain)
+
+
+def due(world: World, state: State, side: int, key: int) -> bool:
+    """Return whether *key* of the store at *side* has something that has not crossed yet."""
+    return state.stores[side].marks[key] is not None or bool(uncarried(world, state, side, key))
+
+
+def uncarried(world: World, state: State, side: int, key: int | None = None) -> frozenset[int]:
+    """Return the operations recorded at *side* only, of one key or of all."""
+    if not (world.mechanisms.carries_ops and world.mechanisms.drains_ops):
+        return frozenset()
+    missing = state.stores[side].ops - state.stores[1 - side].ops
+    if key is None or not missing:
+        return missing
+    return frozenset(op for op in missing if world.key_of_op[op] == key)
+
+
+def _begin(world: World, state: State, who: int) -> Steps:
+    for side in (SOURCE, TARGET):
+        follower = state.stores[1 - side].control
+        if follower.role != FOLLOWER:
+            continue
+        for key in range(world.scenario.keys):
+            if due(world, state, side, key):
+                yield from _read(world, state, who, side=side, key=key)
+
+
+def _read(world: World, state: State, who: int, *, side: int, key: int) -> Steps:
+    store, epoch = state.stores[side], state.stores[1 - side].control.epoch
+    ops = frozenset(op for op in store.ops if world.key_of_op[op] == key)
+    drain = Drain("apply", side, epoch, key, store.marks[key], store.records[key], ops)
+    if not world.mechanisms.record_with_version:
+        drain = drain._replace(stage="version")
+    if not world.mechanisms.mark_before_record:
+        drain = drain._replace(stage="mark")
+    if not world.mechanisms.clears_after_apply:
+        drain = drain._replace(stage="clear early")
+    event = Event(f"relay {who}", "reads", SIDES[side], key, drain.record.row)
+    yield event, _with(state, who, drain)
+
+
+def _read_version(world: World, state: State, who: int, drain: Drain) -> Steps:
+    """Give the record that was read the version that is there by now: what an ablation does."""
+    row = state.stores[drain.origin].records[drain.key].row
+    late = drain._replace(stage="apply", record=drain.record._replace(row=row))
+    event = Event(f"relay {who}", "reads the version", SIDES[drain.origin], drain.key, row)
+    yield event, _with(state, who, late)
+
+
+def _read_mark(world: World, state: State, who: int, drain: Drain) -> Steps:
+    """Take the mark that is there by now for the one that was read: what an ablation does."""
+    mark = state.stores[drain.origin].marks[drain.key]
+    event = Event(f"relay {who}", "reads the mark", SIDES[drain.origin], drain.key, mark)
+    yield event, _with(state, who, drain._replace(stage="apply", mark=mark))
+
+
+def _apply(world: World, state: State, who: int, drain: Drain) -> Steps:
+    mechanisms = world.mechanisms
+    actor, there, store = f"relay {who}", 1 - drain.origin, state.stores[1 - drain.origin]
+    expected = (drain.epoch, FOLLOWER)
+    if mechanisms.relay_fence and (store.control.epoch, store.control.role) != expected:
+        yield Event(actor, "is refused", SIDES[there], drain.key), _with(state, who, None)
+        return
+    after = store
+    if drain.mark is not None:  # without one, only operations cross: the record may be unversioned
+        after = applied(store, drain.key, drain.record, guarded=mechanisms.guard)
+    if mechanisms.carries_ops:
+        after = after._replace(ops=after.ops | drain.ops)
+    event = Event(actor, "applies", SIDES[there], drain.key, drain.record.row)
+    yield event, _with(with_store(state, there, after), who, drain._replace(stage="clear"))
+
+
+def _clear(world: World, state: State, who: int, drain: Drain) -> Steps:
+    after = cleared(world, state, drain.origin, drain.key, drain.mark)
+    event = Event(f"relay {who}", "clears", SIDES[drain.origin], drain.key, drain.mark)
+    yield event, _with(after, who, None)
+
+
+def _clear_early(world: World, state: State, who: int, drain: Drain) -> Steps:
+    """Clear the mark before the follower has what it stands for: what an ablation does."""
+    after = cleared(world, state, drain.origin, drain.key, drain.mark)
+    event = Event(f"relay {who}", "clears", SIDES[drain.origin], drain.key, drain.mark)
+    yield event, _with(after, who, drain._replace(stage="apply"))
+
+
+STAGES = {
+    "apply": _apply,
+    "clear": _clear,
+    "clear early": _clear_early,
+    "mark": _read_mark,
+    "version": _read_version,
+}
+
+
+def _with(state: State, who: int, drain: Drain | None) -> State:
+    return state._replace(relays=replaced(state.relays, who, drain))

@@ -197,7 +197,7 @@ def test_the_version_needs_no_driver(tmp_path):
         "from fluxstore.cli.frame import run\n"
         "from fluxstore.cli.signals import Signals\n"
         "run(['--version'], Signals())\n"
-        "print(*({'psycopg', 'sqlite_utils', 'rich', 'matplotlib'} & set(sys.modules)))"
+        "print(*({'psycopg', 'sqlite_utils', 'rich', 'jinja2'} & set(sys.modules)))"
     )
     python = Path(COMMAND).with_name("python")
     ran = subprocess.run(

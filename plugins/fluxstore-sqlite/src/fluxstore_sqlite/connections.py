@@ -327,6 +327,13 @@ class Connections:
         self._closed = True
         while self._idle:
             self._let_go(self._idle.pop())
+        self._tidy()
+
+    def _tidy(self) -> None:
+        """Remove the queue's file unless somebody is in it; a new one is made when needed."""
+        if self._has_journal and self._queue.try_acquire():
+            self.path.with_name(f"{self.path.name}-queue").unlink(missing_ok=True)
+            self._queue.release()
 
 
 def _call(callbacks: Sequence[Callable[[], None]]) -> None:

@@ -19,8 +19,6 @@ from fluxstore_sqlite.ledger import save_cursor
 from fluxstore_sqlite.rows import FieldRefusedError, Found, StoredRow
 from fluxstore_sqlite.unit import Unit
 
-_SURELY_SMALL_CHARACTERS = 200_000
-
 
 @attrs.frozen
 class _Fresh:
@@ -93,7 +91,7 @@ class Merge:
         for record in {record.key: record for record in records}.values():
             try:
                 row = self._row(record)
-                old = self._unit.find(self._rows, record.key)
+                old = self._unit.find(self._rows, record.key, self._rows.key_row(row))
                 if old is not None and self._is_equal(old, record, row):
                     unchanged += 1
                     continue
@@ -116,11 +114,7 @@ class Merge:
         return row
 
     def _too_large(self, record: Record, row: StoredRow) -> tuple[tuple[str, Refusal], ...]:
-        # Canonical bytes take longer than a look at the row: only long rows are measured.
-        if (
-            sum(len(part) for part in row if isinstance(part, str | bytes))
-            < _SURELY_SMALL_CHARACTERS
-        ):
+        if self._rows.is_surely_small(row):
             return ()
         return self._codec.too_large(record.values, record.residue.extras)
 

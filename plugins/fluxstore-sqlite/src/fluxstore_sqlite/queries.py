@@ -25,8 +25,11 @@ Register = Callable[[Predicate], int]
 _MOST_VALUES = 1000
 """A list of more values than this is asked in Python: SQLite counts what can be bound."""
 _JSON_TYPES: Mapping[type, str] = {str: "text", int: "integer"}
-_SPELT_ONE_WAY = frozenset({Kind.STR, Kind.INT, Kind.BOOL})
-_SPELT_BY_US = _SPELT_ONE_WAY | {Kind.DATE, Kind.TIME, Kind.DATETIME, Kind.TIMEDELTA, Kind.UUID}
+_EXACT_ITEMS = frozenset(
+    {Kind.STR, Kind.INT, Kind.BOOL}
+    | {Kind.DATE, Kind.TIME, Kind.DATETIME, Kind.TIMEDELTA, Kind.UUID}
+)
+"""Items that SQLite finds in a JSON array as they are: 1.10 is 1.1 to it."""
 
 
 def check(entity: Entity, query: Query) -> None:
@@ -100,9 +103,7 @@ class Translation:
 
     def _contains(self, column: Column, asked: Asked, one: Filter) -> Condition:
         kinds = {item.scalar for item in column.field.type.items}
-        exact = _SPELT_ONE_WAY if self._table.adopted else _SPELT_BY_US
-        if len(kinds) != 1 or not kinds <= exact:
-            # Numbers read from JSON by SQLite may be off by a bit, and 1.10 is 1.1.
+        if self._table.adopted or len(kinds) != 1 or not kinds <= _EXACT_ITEMS:
             return self._in_python(column, asked, one)
         encode = encoder(column.field.type.items[0])
         value = one.value if encode is None else encode(one.value)

@@ -9,18 +9,31 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from typing import Any, TypeAlias
 
 import attrs
 
 from fluxstore.codec import Refusal
 from fluxstore.errors import UnreadableRecordError, shortened
-from fluxstore.records import UNTOUCHED, Key, Reason, Record, Rejected, Residue, Row, Version
+from fluxstore.kinds import Kind
+from fluxstore.records import (
+    NO_RESIDUE,
+    UNTOUCHED,
+    Key,
+    Reason,
+    Record,
+    Rejected,
+    Residue,
+    Row,
+    Version,
+)
 from fluxstore_sqlite.broken import Breaks
-from fluxstore_sqlite.columns import Column, Stored, from_json_text, to_json_text
+from fluxstore_sqlite.columns import Stored, from_json_text, to_json_text
 from fluxstore_sqlite.table import Table
 
 StoredRow: TypeAlias = tuple[Stored, ...]
+_SURELY_SMALL_CHARACTERS = 200_000
 
 
 @attrs.frozen
@@ -58,40 +71,59 @@ class Rows:
         self._backend = backend
         self._defaults: dict[str, Stored] = {}
         self._at = {column.field.name: at for at, column in enumerate(table.columns)}
+        self._writers = tuple((column.field.name, column.write) for column in table.columns)
+        self._readers = tuple((column.field.name, column.read) for column in table.columns)
 
     # to rows
 
     def row(self, key: Key, values: Row, residue: Residue) -> StoredRow:
         """Return the row of a record; ``FieldRefusedError`` for what cannot be kept."""
         parts = dict(zip(self.table.entity.key, _parts(self.table, key), strict=True))
+        given = {**values, **parts}
         row: list[Stored] = []
         missing: list[str] = []
-        for column in self.table.columns:
-            name = column.field.name
-            if name in parts:
-                row.append(self._stored(column, parts[name]))
-            elif name in values:
-                row.append(self._stored(column, values[name]))
-            else:
-                row.append(self._default(column))
-                missing.append(name)
+        for name, write in self._writers:
+            try:
+                if name in given:
+                    row.append(write(given[name]))
+                else:
+                    row.append(self._default(name))
+                    missing.append(name)
+            except Refusal as refusal:
+                raise FieldRefusedError(name, refusal) from None
         kept = residue.to_json(tuple(missing)) if missing or residue else None
         return (*row, None if kept is None else to_json_text(kept))
 
-    def _stored(self, column: Column, value: Any) -> Stored:
-        try:
-            return column.write(value)
-        except Refusal as refusal:
-            raise FieldRefusedError(column.field.name, refusal) from None
+    def _default(self, name: str) -> Stored:
+        column = self.table.by_field[name]
+        if column.field.required:
+            raise Refusal(Reason.MISSING, "a value expected, none found")
+        if name not in self._defaults:
+            self._defaults[name] = column.write(self.table.codec.default(name))
+        return self._defaults[name]
 
-    def _default(self, column: Column) -> Stored:
-        field = column.field
-        if field.required:
-            refusal = Refusal(Reason.MISSING, "a value expected, none found")
-            raise FieldRefusedError(field.name, refusal)
-        if field.name not in self._defaults:
-            self._defaults[field.name] = self._stored(column, self.table.codec.default(field.name))
-        return self._defaults[field.name]
+    @cached_property
+    def _long(self) -> tuple[int, ...]:
+        """Where values of any length stand in a row."""
+        bounded = (Kind.INT, Kind.BOOL, Kind.FLOAT, Kind.DATE, Kind.TIME, Kind.DATETIME, Kind.UUID)
+        places = [
+            at
+            for at, column in enumerate(self.table.columns)
+            if column.field.type.scalar not in bounded and not column.field.type.choices
+        ]
+        return (*places, len(self.table.columns))
+
+    def is_surely_small(self, row: StoredRow) -> bool:
+        """Tell whether a row is so short that its record cannot be too large.
+
+        A record is measured by its canonical bytes, and making those takes longer than this.
+        """
+        total = 0
+        for at in self._long:
+            part = row[at]
+            if type(part) in (str, bytes):
+                total += len(part)  # type: ignore[arg-type]  # it is one of the two
+        return total < _SURELY_SMALL_CHARACTERS
 
     def stored_key(self, key: Key) -> tuple[Stored, ...]:
         """Return the stored values of a plain key; ``FieldRefusedError`` where it cannot be one."""
@@ -130,22 +162,22 @@ class Rows:
         """Return the record of a row; ``FieldRefusedError`` where it cannot be decoded."""
         row = found.row
         values: dict[str, Any] = {}
-        for column, stored in zip(self.table.columns, row, strict=False):
+        for (name, read), stored in zip(self._readers, row, strict=False):
             try:
-                values[column.field.name] = column.read(stored)
+                values[name] = read(stored)
             except Refusal as refusal:
-                raise FieldRefusedError(column.field.name, refusal) from None
+                raise FieldRefusedError(name, refusal) from None
+        key = self.table.codec.key_of(values)
+        if row[-1] is None:
+            return Record(key, values, NO_RESIDUE, found.version)
         kept = self.kept(row)
         for name in kept.get("missing", ()):
             if self._is_default(name, row):
                 values.pop(name, None)
-        key = self.table.codec.key_of(values)
         return Record(key, values, Residue.from_json(kept), found.version)
 
     def kept(self, row: StoredRow) -> Mapping[str, Any]:
         """Return what the residue of a row holds; ``FieldRefusedError`` where it is no object."""
-        if row[-1] is None:
-            return {}
         try:
             kept = from_json_text(row[-1])
         except Refusal as refusal:
@@ -155,8 +187,7 @@ class Rows:
         return kept
 
     def _is_default(self, name: str, row: StoredRow) -> bool:
-        column = self.table.by_field.get(name)
-        return column is not None and self.value(row, name) == self._default(column)
+        return name in self._at and self.value(row, name) == self._default(name)
 
     def key_row(self, row: StoredRow) -> tuple[Stored, ...]:
         """Return the stored values of a row's key."""
@@ -181,7 +212,8 @@ class Rows:
         try:
             return self.table.codec.key_text(self.key(stored_key))
         except Refusal:
-            return shortened(", ".join(map(str, stored_key)), 80)
+            shown = ["NULL" if part is None else str(part) for part in stored_key]
+            return shortened(", ".join(shown), 80)
 
     def raw(self, row: StoredRow) -> bytes:
         """Return a row as JSON: what quarantine keeps of it."""

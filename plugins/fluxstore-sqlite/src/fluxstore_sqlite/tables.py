@@ -41,7 +41,7 @@ class Tables:
     def __init__(self, opening: Opening, connections: Connections) -> None:
         """Look at nothing yet; ``ConfigError`` for settings of a field that is none."""
         self.entities = opening.entities
-        self._source = opening.use is Use.SOURCE
+        self.is_source = opening.use is Use.SOURCE
         self._backend = opening.backend
         self._connections = connections
         self._settings: Mapping[str, EntitySettings] = {
@@ -99,7 +99,7 @@ class Tables:
         if found:
             made = here.tables[entity.name] = self._described(driver, entity, found)
             return made
-        if self._source:
+        if self.is_source:
             raise self.missing(entity)
         return None
 

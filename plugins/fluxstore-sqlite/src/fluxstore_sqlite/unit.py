@@ -39,12 +39,17 @@ class Unit:
 
     # finding
 
-    def find(self, rows: Rows, key: Key) -> Found | None:
-        """Return what the table holds of *key*; ``FieldRefusedError`` for what can be no key."""
-        table = rows.table
-        stored = rows.stored_key(key)
-        texts = [table.codec.key_text(key)] * table.texts_of_read
-        row = fetch_one(self.driver, table.read, (*texts, *stored))
+    def find(self, rows: Rows, key: Key, stored: StoredRow | None = None) -> Found | None:
+        """Return what the table holds of *key*, stored as *stored*; its version is not looked up.
+
+        Raises ``FieldRefusedError`` for what can be no key.
+        """
+        stored = stored or rows.stored_key(key)
+        if rows.table.adopted:  # its residue is beside it, under the key's text
+            texts = [rows.table.codec.key_text(key)] * rows.table.texts_of_read
+            row = fetch_one(self.driver, rows.table.read, (*texts, *stored))
+        else:
+            row = fetch_one(self.driver, rows.table.read_plain, stored)
         found = None if row is None else Found.of(row)
         # A column that folds case finds A for a: another record.
         return found if found and rows.key_row(found.row) == stored else None

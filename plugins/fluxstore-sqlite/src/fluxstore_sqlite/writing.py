@@ -101,7 +101,9 @@ class Commit:
         except FieldRefusedError as error:
             raise self._rows.breaks.check(put.key, error.field, error.refusal) from None
         broken = self._codec.broken_rules(put.values)
-        for name, refusal in broken or self._codec.too_large(values, residue.extras):
+        if not broken and not self._rows.is_surely_small(row):
+            broken = self._codec.too_large(values, residue.extras)
+        for name, refusal in broken:
             raise self._rows.breaks.check(put.key, name, refusal)
         return row
 

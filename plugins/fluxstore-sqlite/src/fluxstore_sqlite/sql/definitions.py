@@ -7,7 +7,6 @@ from typing import Any
 
 import attrs
 
-from fluxstore.entity import Field
 from fluxstore.kinds import Kind
 from fluxstore_sqlite import sql
 from fluxstore_sqlite.columns import JSON, Column, form_of
@@ -35,7 +34,7 @@ def create_table(table: Table, parents: Mapping[str, Table]) -> str:
     key = sql.names([column.name for column in table.key])
     lines = [
         *(_column(column) for column in table.columns),
-        f"{sql.name(RESIDUE)} TEXT CHECK ({_JSON.format(name=sql.name(RESIDUE))})",
+        f"{sql.name(RESIDUE)} TEXT CHECK ({_NULL_OR_JSON.format(name=sql.name(RESIDUE))})",
         f"PRIMARY KEY ({key})",
         *_references(table, parents),
     ]
@@ -70,7 +69,8 @@ def _made(name: str, table: Table, **parts: str) -> str:
 def indexes(table: Table) -> tuple[Index, ...]:
     """Return the indexes of *table*, unique ones first: for each rule, and for each reference.
 
-    A reference has one because a delete must find what refers to the record.
+    A reference has one because a delete must find what refers to the record. The key comes last in
+    each, as it does in the order of every query.
     """
     entity = table.entity
     unique = [
@@ -79,7 +79,7 @@ def indexes(table: Table) -> tuple[Index, ...]:
     ]
     served = {entity.key[0], *(index.fields[0] for index in unique)}
     plain = [
-        Index(f"{table.name}_{field.name}_index", (field.name,), is_unique=False)
+        Index(f"{table.name}_{field.name}_index", (field.name, *entity.key), is_unique=False)
         for field in entity.fields
         if (field.rules.index or field.rules.references) and field.name not in served
     ]
@@ -93,14 +93,15 @@ def _column(column: Column) -> str:
         parts.append("NOT NULL")
     if column.form.collation:
         parts.append(f"COLLATE {column.form.collation}")
-    checks = [check.format(name=name) for check in _checks(column.field)]
+    checks = [check.format(name=name) for check in _checks(column)]
     if checks:
         parts.append(f"CONSTRAINT {name} CHECK ({' AND '.join(checks)})")
     return " ".join(parts)
 
 
-def _checks(field: Field) -> Iterator[str]:
+def _checks(column: Column) -> Iterator[str]:
     """Yield checks with ``{name}`` for the column; the codec checks what SQLite cannot."""
+    field = column.field
     rules, type_ = field.rules, field.type
     if type_.choices and form_of(field) is not JSON:
         choices = ", ".join(map(_choice, type_.choices))
@@ -108,7 +109,7 @@ def _checks(field: Field) -> Iterator[str]:
     elif type_.scalar in _OF_KIND:
         yield _OF_KIND[type_.scalar]
     elif form_of(field) is JSON:
-        yield _JSON
+        yield _NULL_OR_JSON if column.is_nullable else "json_valid({name})"
     if type_.scalar in (Kind.INT, Kind.FLOAT) and not rules.bigint:
         if rules.minimum is not None:
             yield f"{{name}} >= {sql.literal(rules.minimum)}"
@@ -124,7 +125,7 @@ def _choice(choice: Any) -> str:
 
 
 # json_valid(NULL) is 0 before SQLite 3.42.
-_JSON = "({name} IS NULL OR json_valid({name}))"
+_NULL_OR_JSON = "{name} IS NULL OR json_valid({name})"
 _OF_KIND: Mapping[Kind, str] = {
     Kind.BOOL: "{name} IN (0, 1)",
     Kind.DATE: "{name} GLOB '????-??-??'",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import ClassVar
 
 import attrs
@@ -14,6 +15,13 @@ from fluxstore.errors import ConfigError
 from fluxstore.testing.reference.collection import ReferenceCollection
 from fluxstore.testing.reference.ledger import ReferenceLedger
 from fluxstore.testing.reference.memory import FileMemory, Memory
+
+_CAPABILITIES = {
+    Capability.TRANSACTIONS,
+    Capability.ATOMIC_LEDGER,
+    Capability.FENCING,
+    Capability.KEY_ORDER,
+}
 
 
 @attrs.frozen
@@ -39,21 +47,20 @@ class ReferenceAdapter:
         """Open the backend; ``ConfigError`` where a source's file is not there."""
         self.backend = opening.backend
         self.entities = opening.entities
-        self.memory = _memory(opening)
+        self.memory = self.open_memory(opening)
         self.ledger: Ledger = ReferenceLedger(self.memory)
-        self.capabilities = frozenset(
-            {
-                Capability.TRANSACTIONS,
-                Capability.ATOMIC_LEDGER,
-                Capability.FENCING,
-                Capability.KEY_ORDER,
-                *([Capability.DURABLE] if isinstance(self.memory, FileMemory) else ()),
-            }
-        )
+        durable = {Capability.DURABLE} if self.memory.durable else set()
+        self.capabilities = frozenset(_CAPABILITIES | durable)
         self._collections = {
             one.name: ReferenceCollection(one, self.entities, self.memory)
             for one in self.entities.values()
         }
+
+    def open_memory(self, opening: Opening) -> Memory:
+        """Return where the state is kept; an adapter made of this one says another place."""
+        if opening.settings.path is None:
+            return Memory(opening.backend, read_only=opening.use is Use.SOURCE)
+        return FileMemory(opening.backend, file_of(opening), read_only=opening.use is Use.SOURCE)
 
     def collection(self, entity: Entity) -> ReferenceCollection:
         """Return the collection of *entity*."""
@@ -73,25 +80,22 @@ class ReferenceAdapter:
 
     def examine(self) -> Sequence[Finding]:
         """Return a finding where nothing is durable."""
-        if isinstance(self.memory, FileMemory):
+        if self.memory.durable:
             return ()
         return (Finding(self.backend, "keeps records in memory only", "set path"),)
 
     def describe(self) -> str:
         """Return the file, or that it is memory."""
-        return str(self.memory.path) if isinstance(self.memory, FileMemory) else "memory"
+        return self.memory.describe()
 
     def close(self) -> None:
         """Let go of everything."""
         self.memory.close()
 
 
-def _memory(opening: Opening) -> Memory:
-    read_only = opening.use is Use.SOURCE
-    path = opening.settings.path
-    if path is None:
-        return Memory(opening.backend, read_only=read_only)
-    file = opening.folder / path
-    if read_only and not file.is_file():
+def file_of(opening: Opening) -> Path:
+    """Return the file that ``path`` names; ``ConfigError`` where a source has none."""
+    file = opening.folder / str(opening.settings.path)
+    if opening.use is Use.SOURCE and not file.is_file():
         raise ConfigError("no such file", key=f"backends.{opening.backend}.path", file=str(file))
-    return FileMemory(opening.backend, file, read_only=read_only)
+    return file

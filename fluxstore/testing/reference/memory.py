@@ -12,9 +12,9 @@ import os
 import pickle
 import threading
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, ClassVar
 
 import attrs
 
@@ -63,11 +63,14 @@ def _copied(part: dict[Any, Any]) -> dict[Any, Any]:
 class Memory:
     """One backend's state: committed, and this thread's draft while a transaction lasts."""
 
+    durable: ClassVar[bool] = False
+    """Whether what was committed survives a power cut, and is there for other processes."""
+
     def __init__(self, backend: str, *, read_only: bool = False) -> None:
         """Begin empty."""
         self.backend = backend
         self._read_only = read_only
-        self._committed = State()
+        self.committed = State()
         self._lock = threading.RLock()
         self._thread = threading.local()
         self._leases: set[str] = set()
@@ -78,7 +81,7 @@ class Memory:
         if self._closed:
             raise BackendUnavailableError("is closed", backend=self.backend)
         draft: State | None = getattr(self._thread, "draft", None)
-        return draft or self._load()
+        return draft or self.load()
 
     @contextmanager
     def transaction(self) -> Iterator[State]:
@@ -88,13 +91,13 @@ class Memory:
         """
         if self._read_only:
             raise UnsupportedError("is opened to be read only", backend=self.backend)
-        with self._exclusive():
+        with self.exclusive():
             outer: State | None = getattr(self._thread, "draft", None)
             self._thread.draft = self.current().copy()
             try:
                 yield self._thread.draft
                 if outer is None:
-                    self._save(self._thread.draft)
+                    self.save(self._thread.draft)
                     self._thread.draft = None
             except BaseException:
                 self._thread.draft = outer
@@ -116,14 +119,23 @@ class Memory:
         """Refuse everything from now on."""
         self._closed = True
 
-    def _exclusive(self) -> Any:
+    def describe(self) -> str:
+        """Return where the state is, in words."""
+        return "memory"
+
+    # what another place for the state says anew
+
+    def exclusive(self) -> AbstractContextManager[Any]:
+        """Return what keeps other writers out while its context lasts; entered again inside."""
         return self._lock
 
-    def _load(self) -> State:
-        return self._committed
+    def load(self) -> State:
+        """Return what is committed."""
+        return self.committed
 
-    def _save(self, state: State) -> None:
-        self._committed = state
+    def save(self, state: State) -> None:
+        """Commit *state*; nobody else writes meanwhile."""
+        self.committed = state
 
 
 class FileMemory(Memory):
@@ -133,13 +145,15 @@ class FileMemory(Memory):
     same content.
     """
 
+    durable: ClassVar[bool] = True
+
     def __init__(self, backend: str, path: Path, *, read_only: bool = False) -> None:
         """Use the file *path*, which need not be there yet."""
         super().__init__(backend, read_only=read_only)
         self.path = path
         self._file: IO[bytes] | None = None
         self._depth = 0
-        self._reading = threading.Lock()
+        self.reading = threading.Lock()
 
     @contextmanager
     def lease(self, name: str) -> Iterator[None]:
@@ -158,8 +172,13 @@ class FileMemory(Memory):
             self._file.close()
             self._file = None
 
+    def describe(self) -> str:
+        """Return the file's path."""
+        return str(self.path)
+
     @contextmanager
-    def _exclusive(self) -> Iterator[None]:
+    def exclusive(self) -> Iterator[None]:
+        """Keep other threads and processes from writing."""
         with self._lock, ExitStack() as held:
             if self._depth == 0:
                 held.enter_context(_locked(self._beside("lock")))
@@ -169,8 +188,9 @@ class FileMemory(Memory):
             finally:
                 self._depth -= 1
 
-    def _load(self) -> State:
-        with self._reading:
+    def load(self) -> State:
+        """Return what the file holds, read again where another process has replaced it."""
+        with self.reading:
             try:
                 if not self._is_current():
                     self._read()
@@ -178,7 +198,7 @@ class FileMemory(Memory):
                 return State()
             except OSError as error:
                 raise BackendUnavailableError(str(error), backend=self.backend) from error
-            return self._committed
+            return self.committed
 
     def _is_current(self) -> bool:
         if self._file is None:
@@ -188,7 +208,7 @@ class FileMemory(Memory):
     def _read(self) -> None:
         file = self.path.open("rb")
         try:
-            self._committed = pickle.load(file)  # noqa: S301 - a file of our own tests
+            self.committed = pickle.load(file)  # noqa: S301 - a file of our own tests
         except (pickle.UnpicklingError, EOFError, AttributeError) as error:
             file.close()
             raise UnreadableRecordError(
@@ -198,7 +218,8 @@ class FileMemory(Memory):
             self._file.close()
         self._file = file
 
-    def _save(self, state: State) -> None:
+    def save(self, state: State) -> None:
+        """Replace the file, durably."""
         try:
             new = self._beside("new")
             with new.open("wb") as file:

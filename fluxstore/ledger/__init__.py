@@ -4,9 +4,23 @@
 writers that is fair between processes, group commit between threads.
 """
 
+from fluxstore.ledger.database import flush, scratch, system_error, translated
+from fluxstore.ledger.lock import KernelLock
 from fluxstore.ledger.pending import Checkpoint, Intent, Pending
 from fluxstore.ledger.sidecar import SidecarLedger
 from fluxstore.ledger.statements import statements
 from fluxstore.ledger.writer import Transaction
 
-__all__ = ["Checkpoint", "Intent", "Pending", "SidecarLedger", "Transaction", "statements"]
+__all__ = [
+    "Checkpoint",
+    "Intent",
+    "KernelLock",
+    "Pending",
+    "SidecarLedger",
+    "Transaction",
+    "flush",
+    "scratch",
+    "statements",
+    "system_error",
+    "translated",
+]

@@ -20,6 +20,7 @@ from fluxstore.ledger.writer import Transaction, Writer
 T = TypeVar("T")
 FOLDER = ".fluxstore"
 _MANY_FREE_PAGES = 1024
+_MOST_IDLE = 4
 _sidecars: weakref.WeakSet[Sidecar] = weakref.WeakSet()
 
 
@@ -39,6 +40,8 @@ class Sidecar:
         self._writer = Writer(self.path, lock, self._connect_to_write, lock_timeout_seconds)
         self._mutex = threading.RLock()
         self._reader: sqlite3.Connection | None = None
+        self._idle: list[sqlite3.Connection] = []
+        self._is_closed = False
         self._inode = 0
         _sidecars.add(self)
 
@@ -65,30 +68,49 @@ class Sidecar:
         if (current := self._writer.current) is not None:
             yield current.connection
             return
-        with self._mutex, translated(self.path):
-            connection = self._connected()
-            if connection is None or connection.in_transaction:
-                yield connection
+        with translated(self.path):
+            connection = self._taken()
+            if connection is None:
+                yield None
                 return
-            connection.execute(SQL["begin_read"])
             try:
+                connection.execute(SQL["begin_read"])
                 yield connection
             finally:
-                connection.execute(SQL["commit"])
+                self._give_back(connection)
+
+    def _taken(self) -> sqlite3.Connection | None:
+        with self._mutex:
+            if self._idle:
+                return self._idle.pop()
+            return self._connect() if database.exists(self.path) else None
+
+    def _give_back(self, connection: sqlite3.Connection) -> None:
+        if connection.in_transaction:
+            connection.execute(SQL["commit"])
+        with self._mutex:
+            if not self._is_closed and len(self._idle) < _MOST_IDLE:
+                self._idle.append(connection)
+                return
+        connection.close()
+
+    def _connect(self) -> sqlite3.Connection:
+        connection = database.connect(self.path, read_only=self.read_only)
+        self._inode = self._inode or self.path.stat().st_ino
+        self._is_closed = False
+        return connection
 
     def _connected(self) -> sqlite3.Connection | None:
         if self._reader is None and database.exists(self.path):
-            self._reader = database.connect(self.path, read_only=self.read_only)
-            self._inode = self._inode or self.path.stat().st_ino
+            self._reader = self._connect()
         return self._reader
 
     def _connect_to_write(self) -> sqlite3.Connection:
         """Return the writer's connection; the kernel lock is held, so making a ledger is safe."""
         if not database.exists(self.path):
             database.make(self.path)
-        connection = database.connect(self.path, read_only=False)
-        self._inode = self._inode or self.path.stat().st_ino
-        return connection
+        with self._mutex:
+            return self._connect()
 
     def _check_place(self) -> None:
         """Raise ``UnreadableRecordError`` where the open ledger was deleted or replaced."""
@@ -126,6 +148,7 @@ class Sidecar:
             )
         if self._writer.current is None and not self.folder.is_dir():
             with translated(self.folder):
+                self.folder.parent.mkdir(parents=True, exist_ok=True)
                 mode = self.folder.parent.stat().st_mode & 0o777
                 self.folder.mkdir(mode=mode, exist_ok=True)
                 database.flush(self.folder.parent)
@@ -151,13 +174,16 @@ class Sidecar:
         """Let go of the database; a later call opens it again."""
         with self._mutex:
             self._writer.drop()
-            reader, self._reader, self._inode = self._reader, None, 0
-            if reader is not None:
-                reader.close()
+            closing, self._idle = [*self._idle], []
+            if self._reader is not None:
+                closing.append(self._reader)
+            self._reader, self._inode, self._is_closed = None, 0, True
+        for connection in closing:
+            connection.close()
 
     def _forget(self) -> None:
-        _abandoned.append(self._reader)
-        self._reader = None
+        _abandoned.extend([self._reader, *self._idle])
+        self._reader, self._idle = None, []
         self._mutex = threading.RLock()
         self._writer.forget()
 

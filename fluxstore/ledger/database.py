@@ -26,6 +26,7 @@ _CHECKED_BYTES = 16 * 1024 * 1024
 _BUSY_SECONDS = 5.0
 _WITNESS = re.compile(r"fluxstore ledger ([0-9a-f]{32}) generation (\d{1,19}) *\n", re.ASCII)
 SQL = statements("fluxstore.ledger", "sidecar.sql")
+SCHEMA = resources.files("fluxstore.ledger").joinpath("schema.sql").read_text("utf-8")
 
 
 def untrusted(path: Path, problem: str) -> UnreadableRecordError:
@@ -118,8 +119,7 @@ def make(path: Path) -> None:
         connection = sqlite3.connect(fresh, isolation_level=None)
         try:
             connection.executescript(SQL["set_up_new"])
-            schema = resources.files("fluxstore.ledger").joinpath("schema.sql").read_text("utf-8")
-            connection.executescript(schema)
+            connection.executescript(SCHEMA)
             connection.executemany(
                 SQL["set_meta"], [("id", name), ("format", FORMAT), ("generation", 0)]
             )
@@ -238,3 +238,17 @@ def _compare(path: Path, name: str, generation: int) -> None:
         raise untrusted(path, "is another one than its witness says")
     if witness[1] > generation:
         raise untrusted(path, "is an older copy than its witness says")
+
+
+def scratch(connection: sqlite3.Connection | None) -> sqlite3.Connection:
+    """Return a private copy of a ledger (``None``: an empty one), inside a transaction.
+
+    It is gone when it is closed.
+    """
+    copy = sqlite3.connect("", isolation_level=None, check_same_thread=False)
+    if connection is not None:
+        connection.backup(copy)
+    else:
+        copy.executescript(SCHEMA)
+    copy.execute(SQL["begin_read"])
+    return copy

@@ -88,6 +88,23 @@ def count(connection: sqlite3.Connection, entity: str) -> tuple[int, int]:
     return waiting, newest
 
 
+def keys(connection: sqlite3.Connection, entity: str, among: Sequence[str]) -> dict[str, bool]:
+    """Return which of the keys *among* have a change, and whether the record is there after it."""
+    rows = connection.execute(SQL["pending_keys"], (entity, json.dumps(among)))
+    return {key: not deleted for key, deleted in rows}
+
+
+def difference(connection: sqlite3.Connection, entity: str, change: int) -> int:
+    """Return how many records more than the file holds there are, by changes after *change*."""
+    fresh, gone = connection.execute(SQL["pending_fresh_count"], (entity, change)).fetchone()
+    return int(fresh) - int(gone)
+
+
+def roots(connection: sqlite3.Connection, entity: str, change: int) -> Iterator[str]:
+    """Yield the keys of the outermost documents that changes up to *change* are in."""
+    return (row[0] for row in connection.execute(SQL["pending_roots"], (entity, change)))
+
+
 def last_change(connection: sqlite3.Connection) -> int:
     """Return the number of the newest change there ever was."""
     (number,) = connection.execute(SQL["last_change"]).fetchone()

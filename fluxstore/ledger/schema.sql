@@ -101,6 +101,20 @@ CREATE TABLE pending (
 CREATE UNIQUE INDEX pending_key ON pending (entity, key);
 CREATE INDEX pending_root ON pending (entity, root) WHERE root IS NOT NULL;
 
+-- What rules ask of records, files and pending changes taken together: which record holds a unique
+-- value, which ones refer to a record. Complete for the entities named in "indexed".
+CREATE TABLE facts (
+    entity TEXT NOT NULL,
+    name TEXT NOT NULL,
+    value BLOB NOT NULL,
+    key TEXT NOT NULL,
+    PRIMARY KEY (entity, name, value, key)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE indexed (
+    entity TEXT PRIMARY KEY,
+    names TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+
 -- The file that the changes up to "change" are in.
 CREATE TABLE checkpoints (
     file TEXT PRIMARY KEY,

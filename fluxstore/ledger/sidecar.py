@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import sqlite3
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
@@ -14,7 +15,7 @@ import attrs
 from fluxstore.adapter import Control, Cursor, Mark, Part
 from fluxstore.codec import Codec
 from fluxstore.entity import Entities
-from fluxstore.errors import LeaseError, StalePhaseError
+from fluxstore.errors import LeaseError, SealedError, StalePhaseError
 from fluxstore.ledger.base import Sidecar
 from fluxstore.ledger.database import SQL
 from fluxstore.ledger.lock import KernelLock
@@ -65,10 +66,17 @@ class SidecarLedger(Sidecar):
     def fence(self, transaction: Transaction, entity: str) -> Control | None:
         """Return the control that a write of *entity* is under (``None``: no policy rules it).
 
-        ``StalePhaseError`` where this backend is not the authority.
+        ``SealedError`` while a cutover holds writes back, ``StalePhaseError`` where this backend is
+        not the authority.
         """
         row = transaction.run("control", entity).fetchone()
         control = Control(*row) if row else None
+        if control is not None and control.role in ("sealed", "committing"):
+            raise SealedError(
+                f"a cutover (epoch {control.epoch}) holds writes back",
+                entity=entity,
+                next_step="try again in a moment",
+            )
         if control is not None and control.role != "authority":
             raise StalePhaseError(
                 f"this backend is {control.role} in epoch {control.epoch}, so it takes no writes",
@@ -96,8 +104,15 @@ class SidecarLedger(Sidecar):
         with self.reading() as connection:
             if connection is None:
                 return {}
-            rows = connection.execute(SQL["versions"], (entity, json.dumps(list(texts))))
-            return {texts[row[0]]: Version(row[1], row[2], bool(row[3])) for row in rows}
+            found = versions_of(connection, entity, list(texts))
+            return {texts[text]: version for text, version in found.items()}
+
+    def set_version(
+        self, transaction: Transaction, entity: str, key: str, version: Version
+    ) -> None:
+        """Say how new a record is, without a mark: it came with its version."""
+        values = (entity, key, version.epoch, version.seq, version.deleted)
+        transaction.run("set_version", *values)
 
     # outbox
 
@@ -259,6 +274,14 @@ class SidecarLedger(Sidecar):
             return written
 
         return self.submit(work)
+
+
+def versions_of(
+    connection: sqlite3.Connection, entity: str, keys: Sequence[str]
+) -> dict[str, Version]:
+    """Return the versions of touched keys, all as text."""
+    rows = connection.execute(SQL["versions"], (entity, json.dumps(keys)))
+    return {key: Version(epoch, seq, bool(deleted)) for key, epoch, seq, deleted in rows}
 
 
 def _problem(facts: dict[str, str]) -> Problem:

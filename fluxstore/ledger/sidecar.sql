@@ -198,3 +198,37 @@ VALUES (?, ?, ?, ?, ?, ?)
 
 -- drop_intent: it has, or never will
 DELETE FROM intents WHERE file = ?
+
+-- add_fact: a record has this value under this name
+INSERT OR IGNORE INTO facts (entity, name, value, key) VALUES (?, ?, ?, ?)
+
+-- drop_fact: it no longer has
+DELETE FROM facts WHERE entity = ? AND name = ? AND value = ? AND key = ?
+
+-- drop_facts: nothing is known of an entity's records
+DELETE FROM facts WHERE entity = ?
+
+-- holders: the records that have this value under this name
+SELECT key FROM facts WHERE entity = ? AND name = ? AND value = ? ORDER BY key
+
+-- indexed: under which names an entity's facts are complete
+SELECT names FROM indexed WHERE entity = ?
+
+-- set_indexed: they are complete from now on
+INSERT INTO indexed (entity, names) VALUES (?, ?)
+ON CONFLICT (entity) DO UPDATE SET names = excluded.names
+
+-- drop_indexed: they no longer are
+DELETE FROM indexed WHERE entity = ?
+
+-- pending_keys: which keys of an entity have a change, and whether they are deleted
+SELECT key, payload IS NULL FROM pending WHERE entity = ? AND key IN (SELECT value FROM json_each(?))
+
+-- pending_fresh_count: how many records wait that no file holds, and how many of a file's are deleted
+SELECT
+    count(*) FILTER (WHERE fresh = 1 AND payload IS NOT NULL),
+    count(*) FILTER (WHERE fresh = 0 AND payload IS NULL)
+FROM pending WHERE entity = ? AND change > ?
+
+-- pending_roots: the outermost documents that changes of an entity are in
+SELECT DISTINCT coalesce(root, key) FROM pending WHERE entity = ? AND change <= ?

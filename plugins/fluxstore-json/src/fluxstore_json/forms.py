@@ -14,6 +14,7 @@ from fluxstore.errors import ConfigError, shortened
 from fluxstore.kinds import Kind, Type
 from fluxstore.records import NO_RESIDUE, Key, Reason, Record, Residue
 from fluxstore_json import slow
+from fluxstore_json.blocks import one
 from fluxstore_json.places import Place, Places, field_of
 from fluxstore_json.slow import Doubled, Suspect
 
@@ -129,6 +130,14 @@ class Form:
             raise _NO_OBJECT
         parts = {part: self._part(document, part, inherited) for part in self.entity.key}
         return self.codec.key_of(parts)
+
+    def is_flawed(self, item: Any) -> bool:
+        """Tell whether a document says two things at once, or none: it cannot be changed."""
+        return _opened(item, self.arrays)[1] is not None
+
+    def one(self, raw: bytes) -> Any:
+        """Return the item that the text of one document is."""
+        return one(raw, self.parse)
 
     def _part(self, document: Mapping[str, Any], field: str, inherited: Inherited) -> Any:
         if field in inherited:

@@ -45,10 +45,15 @@ class Place:
         """The place of the outermost documents that hold these records."""
         return self if self.parent is None else self.parent.root
 
+    @property
+    def inside(self) -> str:
+        """Where in the file the records are: ``projects[].tasks[]``."""
+        around = f"{self.parent.inside}." if self.parent else ""
+        return f"{around}{'.'.join(self.path)}[]"
+
     def __str__(self) -> str:
         """Return words for the place: ``projects.json: projects[].tasks[]``."""
-        around = f"{self.parent}." if self.parent else f"{self.file}: "
-        return f"{around}{'.'.join(self.path)}[]"
+        return f"{self.file}: {self.inside}"
 
 
 class Places(Mapping[str, Place]):

@@ -1,0 +1,67 @@
+"""``JsonAdapter``: JSON files as a backend."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import ClassVar
+
+from fluxstore.adapter import Capability, Finding, Opening
+from fluxstore.entity import Entity
+from fluxstore_json.backend import Backend
+from fluxstore_json.collection import JsonCollection
+from fluxstore_json.settings import EntitySettings, Settings
+
+
+class JsonAdapter:
+    """The user's own files, in their own shape, with a ledger beside them."""
+
+    name: ClassVar[str] = "json"
+    Settings: ClassVar[type] = Settings
+    EntitySettings: ClassVar[type] = EntitySettings
+    capabilities = frozenset(
+        {
+            Capability.DURABLE,
+            Capability.TRANSACTIONS,
+            Capability.ATOMIC_LEDGER,
+            Capability.FENCING,
+            Capability.PLACES,
+            Capability.BACKUP,
+        }
+    )
+
+    def __init__(self, opening: Opening) -> None:
+        """Open the folder; ``ConfigError`` for settings that cannot be."""
+        self._backend = Backend(opening)
+        self._collections = {
+            name: JsonCollection(entity, self._backend) for name, entity in opening.entities.items()
+        }
+        self.ledger = self._backend.ledger
+
+    def collection(self, entity: Entity) -> JsonCollection:
+        """Return the collection of *entity*."""
+        return self._collections[entity.name]
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """Make this thread's commits one transaction; an error in the context undoes it."""
+        with self._backend.alone():
+            yield
+
+    def prepare(self, entities: Sequence[Entity]) -> None:
+        """Make the folder."""
+
+    def complete(self, entities: Sequence[Entity]) -> None:
+        """Fold."""
+
+    def examine(self) -> Sequence[Finding]:
+        """Look."""
+        return []
+
+    def describe(self) -> str:
+        """Return the folder."""
+        return str(self._backend.folder.path)
+
+    def close(self) -> None:
+        """Let go of everything."""
+        self._backend.close()

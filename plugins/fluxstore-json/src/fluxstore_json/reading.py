@@ -1,0 +1,185 @@
+"""The records of a place in order: the file's, as pending changes leave them, then new ones."""
+
+from __future__ import annotations
+
+import base64
+import json
+import threading
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
+
+import attrs
+
+from fluxstore.adapter import Page
+from fluxstore.errors import CursorError
+from fluxstore.ledger import pending
+from fluxstore.records import Record, Rejected
+from fluxstore_json.items import Item, Items, Spot
+from fluxstore_json.moment import Moment
+from fluxstore_json.opened import OpenFile
+from fluxstore_json.places import Place
+
+_AT_ONCE = 512
+
+
+def everything(moment: Moment, place: Place) -> Iterator[Record | Rejected]:
+    """Yield every record of *place*, and what stands where a record should be."""
+    items = file_items(moment, place, None)
+    while some := list(islice(items, _AT_ONCE)):
+        yield from overlaid(moment, place, some)
+    born = moment.folded(place.file)
+    while records := new_records(moment, place, born, _AT_ONCE):
+        yield from (record for record, _ in records)
+        born = records[-1][1]
+
+
+def file_items(moment: Moment, place: Place, spot: Spot | None) -> Iterator[Item]:
+    """Yield the items of the file, from the start or from *spot*."""
+    file = moment.shelf(place.file).file
+    if not isinstance(file, OpenFile):
+        return iter(())
+    return Items(file, place, moment.forms)(spot)
+
+
+def overlaid(moment: Moment, place: Place, items: Sequence[Item]) -> Iterator[Record | Rejected]:
+    """Yield what pending changes leave of *items*."""
+    text_of = moment.forms[place.name].codec.key_text
+    texts = {
+        number: text_of(item.found.key)
+        for number, item in enumerate(items)
+        if isinstance(item.found, Record)
+    }
+    changes = moment.changes(place, list(texts.values()))
+    for number, item in enumerate(items):
+        row = changes.get(texts.get(number, ""))
+        if row is None:
+            yield item.found
+        elif row.payload is not None:
+            yield moment.waiting(place, row).record
+
+
+def new_records(moment: Moment, place: Place, born: int, limit: int) -> list[tuple[Record, int]]:
+    """Return up to *limit* records that no file holds, born after *born*, each with its birth."""
+    if moment.connection is None:
+        return []
+    rows = pending.new(moment.connection, place.name, born, limit)
+    return [(moment.waiting(place, row).record, row.born) for row in rows]
+
+
+@attrs.frozen
+class Mark:
+    """A scan's cursor, read: in the file at ``spot``, or behind it at birth ``born``.
+
+    ``key`` is the last record's: should a checkpoint have moved everything, it says where.
+    """
+
+    identity: str
+    spot: Spot | None
+    born: int
+    key: str | None
+
+    def text(self) -> str:
+        """Return the cursor."""
+        spot = list(attrs.astuple(self.spot)) if self.spot else None
+        plain = json.dumps([self.identity, spot, self.born, self.key]).encode()
+        return base64.urlsafe_b64encode(plain).decode("ascii").rstrip("=")
+
+
+def read_mark(text: str) -> Mark:
+    """Return what a cursor says; ``CursorError`` for what is none."""
+    try:
+        plain = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
+        identity, spot, born, key = json.loads(plain)
+        return Mark(str(identity), Spot(*spot) if spot else None, int(born), key)
+    except (ValueError, TypeError):
+        raise CursorError("is no cursor of a scan", next_step="begin at the start") from None
+
+
+class Scanner:
+    """Scans one place page by page; a page that goes on at once costs no second look."""
+
+    def __init__(self, place: Place) -> None:
+        """Begin with no scan under way."""
+        self._place = place
+        self._mutex = threading.Lock()
+        self._under_way: tuple[str, Iterator[Item]] | None = None
+
+    def page(self, moment: Moment, cursor: str | None, limit: int) -> Page:
+        """Return about *limit* records after *cursor*; ``CursorError`` where it no longer fits."""
+        place, shelf = self._place, moment.shelf(self._place.file)
+        mark = read_mark(cursor) if cursor is not None else None
+        if mark is not None and mark.identity != shelf.file.identity:
+            mark = self._moved(moment, mark)
+        if mark is not None and mark.spot is None:
+            return self._behind(moment, mark.born, limit)
+        items = self._items(moment, cursor, mark)
+        some = list(islice(items, max(limit, 1)))
+        found = list(overlaid(moment, place, some))
+        if len(some) < max(limit, 1):
+            rest = self._behind(moment, moment.folded(place.file), limit - len(some))
+            return self._page(moment, found, rest.records, rest.cursor, 1.0)
+        last = some[-1]
+        following = Mark(shelf.file.identity, last.spot(), 0, _last_key(moment, place, some)).text()
+        with self._mutex:
+            self._under_way = following, items
+        return self._page(moment, found, (), following, last.spot().offset / shelf.file.size)
+
+    def _items(self, moment: Moment, cursor: str | None, mark: Mark | None) -> Iterator[Item]:
+        with self._mutex:
+            under_way, self._under_way = self._under_way, None
+        if under_way is not None and under_way[0] == cursor:
+            return under_way[1]
+        return file_items(moment, self._place, mark.spot if mark else None)
+
+    def _behind(self, moment: Moment, born: int, limit: int) -> Page:
+        """Return new records, which come behind those of the file."""
+        place = self._place
+        found = new_records(moment, place, born, limit + 1)
+        records = [record for record, _ in found[:limit]]
+        if len(found) <= limit:
+            return self._page(moment, records, (), None, 1.0)
+        born, identity = (
+            found[limit - 1][1] if limit else born,
+            moment.shelf(place.file).file.identity,
+        )
+        key = moment.forms[place.name].codec.key_text(records[-1].key) if records else None
+        return self._page(moment, records, (), Mark(identity, None, born, key).text(), 1.0)
+
+    def _page(
+        self,
+        moment: Moment,
+        found: Iterable[Record | Rejected],
+        more: Iterable[Record],
+        cursor: str | None,
+        done: float,
+    ) -> Page:
+        both = [*found, *more]
+        records = moment.versions(self._place, [one for one in both if isinstance(one, Record)])
+        rejected = tuple(one for one in both if isinstance(one, Rejected))
+        return Page(tuple(records), cursor, rejected, done)
+
+    def _moved(self, moment: Moment, mark: Mark) -> Mark:
+        """Return where a scan goes on in a file that a checkpoint of ours has written since."""
+        place, shelf = self._place, moment.shelf(self._place.file)
+        if mark.key is not None and moment.shelves.descends(shelf.file.identity, mark.identity):
+            spot = spot_behind(moment, place, mark.key)
+            if spot is not None:
+                return Mark(shelf.file.identity, spot, 0, mark.key)
+        shown = moment.shelves.folder.shown(place.file)
+        raise CursorError(
+            f"{shown} is no longer the file that the cursor is of", next_step="begin at the start"
+        )
+
+
+def _last_key(moment: Moment, place: Place, items: Sequence[Item]) -> str | None:
+    found = items[-1].found
+    return moment.forms[place.name].codec.key_text(found.key) if isinstance(found, Record) else None
+
+
+def spot_behind(moment: Moment, place: Place, key: str) -> Spot | None:
+    """Return where to go on behind the record of *key* in the file."""
+    text_of = moment.forms[place.name].codec.key_text
+    for item in file_items(moment, place, None):
+        if isinstance(item.found, Record) and text_of(item.found.key) == key:
+            return item.spot()
+    return None

@@ -1,16 +1,25 @@
-"""What this plugin's tests share: the throw-away server of fluxstore.testing, and own servers."""
+"""What this plugin's tests share: databases, servers of their own, adapters on them."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
+import psycopg
 import pytest
 
+from fluxstore.adapter import Opening, Use
+from fluxstore.entity import Entities
+from fluxstore.settings import Secret
 from fluxstore.testing.databases import postgres_dsn, postgres_server, reachable_folder
+from fluxstore.testing.entities import ENTITIES
+from fluxstore_postgres.adapter import PostgresAdapter
 from fluxstore_postgres.embedded import EmbeddedServer
+from fluxstore_postgres.settings import Settings
 
-__all__ = ["own_server", "postgres_dsn", "postgres_server", "reachable_folder"]
+__all__ = ["postgres_dsn", "postgres_server", "reachable_folder"]
+OpenAdapter = Callable[..., PostgresAdapter]
 
 
 @pytest.fixture
@@ -19,3 +28,34 @@ def own_server(reachable_folder: Path) -> Iterator[EmbeddedServer]:
     server = EmbeddedServer(reachable_folder / "postgres", durable=False)
     yield server
     server.remove()
+
+
+@pytest.fixture
+def open_adapter(tmp_path: Path) -> Iterator[OpenAdapter]:
+    """Open adapters on a DSN with any settings; they are closed at the end."""
+    opened: list[PostgresAdapter] = []
+
+    def open_one(
+        dsn: str,
+        entities: Entities = ENTITIES,
+        *,
+        use: Use = Use.SERVE,
+        folder: Path = tmp_path,
+        own: dict[str, Any] | None = None,
+        **settings: Any,
+    ) -> PostgresAdapter:
+        made = Settings(dsn=Secret(dsn), **settings)
+        opening = Opening("pg", made, entities, own or {}, folder, use)
+        opened.append(PostgresAdapter(opening))
+        return opened[-1]
+
+    yield open_one
+    for adapter in opened:
+        adapter.close()
+
+
+@pytest.fixture
+def sql(postgres_dsn: str) -> Iterator[psycopg.Connection[Any]]:
+    """A client of the test's database that is not fluxstore."""
+    with psycopg.connect(postgres_dsn, autocommit=True) as connection:
+        yield connection

@@ -20,6 +20,7 @@ from fluxstore_postgres.embedded import Use as EmbeddedUse
 from fluxstore_postgres.examining import examine
 from fluxstore_postgres.ledger import PostgresLedger
 from fluxstore_postgres.schema import Schema
+from fluxstore_postgres.statements import statement
 
 if TYPE_CHECKING:
     from fluxstore.inference.tables import FoundTable
@@ -140,7 +141,7 @@ class PostgresAdapter:
     @contextmanager
     def snapshot(self) -> Iterator[None]:
         """Make this thread's reads, the ledger's included, those of one moment in the context."""
-        with self.connections.unit(is_snapshot=True):
+        with self.connections.unit(begin=statement("session", "begin_snapshot")):
             yield
 
     # the embedded server

@@ -24,6 +24,9 @@ from fluxstore_postgres.watchdog import Call, Watchdog
 logger = logging.getLogger("fluxstore_postgres")
 T = TypeVar("T")
 IDLE_SECONDS_BEFORE_CHECK = 5.0
+BULK_FACTOR = 20
+TROUBLE_SECONDS = 0.1
+"""How long to wait at a time for a connection while making one fails."""
 HEAD_START_SECONDS = 1.0
 """How much longer than the server's own timeout the watchdog waits."""
 DRIVER_ERRORS = (psycopg.Error, PoolTimeout, OSError)
@@ -41,6 +44,7 @@ class Health:
     """Why the pool's last attempt to connect failed, if it did."""
 
     failure: psycopg.Error | None = None
+    failed_at: float = 0.0
 
 
 class Connections:
@@ -90,9 +94,8 @@ class Connections:
         try:
             return self._run_alone(asked, params, where)
         except psycopg.Error as error:
-            if writes or not is_lost(error):
+            if writes or not is_lost(error) or isinstance(error, SilentServer):
                 raise outcome(error, where, is_open=writes) from error
-        self._pool.check()
         try:
             return self._run_alone(asked, params, where)
         except psycopg.Error as error:
@@ -100,11 +103,15 @@ class Connections:
 
     @contextmanager
     def unit(
-        self, where: Where | None = None, *, is_long: bool = False, is_snapshot: bool = False
+        self,
+        where: Where | None = None,
+        *,
+        begin: Statement | None = None,
+        seconds: float | None = None,
     ) -> Iterator[Unit]:
         """Yield this thread's transaction: a new one, or a savepoint in the one that is open.
 
-        A *long* one, of bulk work, has no timeout; a *snapshot* reads, and all of one moment.
+        *seconds* is what one of its statements may take, where that is not the usual.
         """
         where = where or Where(self.backend)
         outer: Unit | None = getattr(self._thread, "unit", None)
@@ -113,14 +120,18 @@ class Connections:
                 yield outer
             return
         with self._taken(where) as link:
-            begin = "begin_snapshot" if is_snapshot else "begin_long" if is_long else "begin"
-            unit = Unit(self, link, where, is_long=is_long, begin=begin)
+            unit = Unit(self, link, where, begin=begin, seconds=seconds)
             self._thread.unit = unit
             try:
                 with unit.transaction():
                     yield unit
             finally:
                 self._thread.unit = None
+
+    @property
+    def bulk_seconds(self) -> float:
+        """What a statement about a whole batch may take."""
+        return self.timeout_seconds * BULK_FACTOR
 
     @contextmanager
     def apart(self, where: Where | None = None) -> Iterator[Link]:
@@ -137,16 +148,20 @@ class Connections:
             if link is not None:
                 link.close()
 
-    def call(self, link: Link, name: str, work: Callable[[], T], *, is_long: bool = False) -> T:
+    def call(
+        self, link: Link, name: str, work: Callable[[], T], *, seconds: float | None = None
+    ) -> T:
         """Return what *work* returns: watched, timed, and named in the log where it is slow."""
         began = time.monotonic()
-        if not is_long:
-            link.call.begin(self.timeout_seconds + HEAD_START_SECONDS)
+        limit = self.timeout_seconds if seconds is None else seconds
+        link.call.begin(limit + HEAD_START_SECONDS)
         try:
             return work()
         except psycopg.OperationalError as error:
+            if is_lost(error):
+                self._pool.drain()  # the others have hardly fared better
             if link.call.expired:
-                raise SilentServer(f"no answer within {self.timeout_seconds:g} s") from error
+                raise SilentServer(f"no answer within {limit:g} s") from error
             raise
         finally:
             link.call.end()
@@ -178,17 +193,25 @@ class Connections:
             self._pool.putconn(link)
 
     def _take(self) -> Link:
-        """Return a pooled connection; where no server is, fail after one attempt to connect."""
-        patience = self._settings.pool.timeout.total_seconds()
-        first = min(patience, self._settings.connect_timeout.total_seconds())
-        try:
-            return self._pool.getconn(timeout=first)
-        except PoolTimeout:
-            if self._health.failure is not None:
-                raise self._health.failure from None
-            if patience <= first:
-                raise
-            return self._pool.getconn(timeout=patience - first)
+        """Return a pooled connection; where no server is, fail with what connecting came to."""
+        began = time.monotonic()
+        patience = began + self._settings.pool.timeout.total_seconds()
+        first = (
+            began + min(self._settings.connect_timeout, self._settings.pool.timeout).total_seconds()
+        )
+        while True:
+            in_trouble = self._health.failure is not None
+            until = time.monotonic() + TROUBLE_SECONDS if in_trouble else first
+            try:
+                return self._pool.getconn(timeout=max(0.001, until - time.monotonic()))
+            except PoolTimeout:
+                now = time.monotonic()
+                failure = self._health.failure
+                if failure is not None and (now >= first or self._health.failed_at > began):
+                    raise failure from None
+                if now >= patience:
+                    raise
+                first = max(first, patience)
 
     def _make_pool(self) -> ConnectionPool[Link]:
         own = self._settings.pool
@@ -200,11 +223,17 @@ class Connections:
             max_size=own.max,
             timeout=own.timeout.total_seconds(),
             max_idle=own.idle.total_seconds(),
+            reconnect_timeout=self._settings.connect_timeout.total_seconds(),
             configure=self._configure,
-            check=_check,
+            check=self._check,
             name=f"fluxstore-{self.backend}",
             open=True,
         )
+
+    def _check(self, link: Link) -> None:
+        """Ask a connection that has been idle for a while whether it lives."""
+        if time.monotonic() - link.last_used > IDLE_SECONDS_BEFORE_CHECK:
+            self.call(link, "check", lambda: ConnectionPool.check_connection(link))
 
     def _configure(self, link: Link) -> None:
         link.call = self._watchdog.watch(link)
@@ -220,15 +249,9 @@ def _reporting_to(health: Health) -> type[Link]:
             try:
                 made = super().connect(*args, **kwargs)
             except psycopg.Error as error:
-                health.failure = error
+                health.failure, health.failed_at = error, time.monotonic()
                 raise
             health.failure = None
             return made
 
     return Reporting
-
-
-def _check(link: Link) -> None:
-    """Ask a connection that has been idle for a while whether it lives."""
-    if time.monotonic() - link.last_used > IDLE_SECONDS_BEFORE_CHECK:
-        ConnectionPool.check_connection(link)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -73,6 +74,10 @@ class Database:
             )
         return known
 
+    def known_table(self, entity: Entity) -> Table | None:
+        """Return the entity's table as the last look saw it; nothing is asked."""
+        return self._tables.get(entity.name)
+
     def planned(self, entity: Entity) -> Table:
         """Return the entity's table as it is, or as it would be made."""
         return self.table(entity) or self.own(entity)
@@ -122,7 +127,7 @@ class Database:
 
     def complete(self, entities: Sequence[Entity]) -> None:
         """Make indexes and references of our own tables that are not there, and check them."""
-        with self._lock, self._making() as unit:
+        with self._lock, self._making(math.inf) as unit:
             self.look()
             for one in self.statements_to_complete(entities):
                 unit.run(_plain(one))
@@ -251,9 +256,9 @@ class Database:
         return mark is not None
 
     @contextmanager
-    def _making(self) -> Iterator[Unit]:
+    def _making(self, seconds: float | None = None) -> Iterator[Unit]:
         """Yield a transaction in which one process at a time makes tables."""
-        with self.connections.unit(Where(self.backend), is_long=True) as unit:
+        with self.connections.unit(Where(self.backend), seconds=seconds) as unit:
             unit.run(statement("ddl", "lock_making"))
             yield unit
 

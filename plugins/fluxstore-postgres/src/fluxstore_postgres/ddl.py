@@ -88,6 +88,8 @@ def _column(column: Column) -> Part:
         parts.append(word('COLLATE "C"'))
     if not column.nullable:
         parts.append(word("NOT NULL"))
+    if column.default_input is not None:  # for other clients: ours always says a value
+        parts.append(filled("DEFAULT {}", literal(column.default_input)))
     parts += [composed("ddl", "check", rule=rule) for rule in _checks(column)]
     return listed(parts, " ")
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 
 import attrs
 
@@ -56,7 +56,7 @@ class Merging:
         if batch.cursor is not None:
             self._database.make_ledger()
         bound = self._tabling.made(whole=self._database.use is not Use.TARGET)
-        with self._database.connections.unit(bound.where, is_long=True) as unit:
+        with self._bulk(bound) as unit:
             self._fence(unit)
             came = _Came()
             deleted = self._delete(unit, bound, batch.deletes, came)
@@ -75,7 +75,7 @@ class Merging:
         bound = self._tabling.planned()
         with (
             suppress(_Undone),
-            self._database.connections.unit(bound.where, is_long=True) as unit,
+            self._bulk(bound) as unit,
         ):
             unit.run(statement("merging", "allow_writes"))
             if not bound.table.exists:
@@ -89,6 +89,10 @@ class Merging:
     def apply_if_newer(self, changes: Sequence[Versioned]) -> Sequence[bool]:
         """Apply each change that is newer than what is here."""
         return Applying(self._tabling).apply(changes)
+
+    def _bulk(self, bound: Bound) -> AbstractContextManager[Unit]:
+        connections = self._database.connections
+        return connections.unit(bound.where, seconds=connections.bulk_seconds)
 
     # writing
 

@@ -140,7 +140,7 @@ class References:
         )
 
     def _is_kept(self, entity: Entity, field: Field) -> bool:
-        found, table = self._database.found(entity), self._database.table(entity)
+        found, table = self._database.found(entity), self._database.known_table(entity)
         if found is None or table is None:
             return True  # no table, no records
         column = (table.column(field.name).name,)
@@ -149,7 +149,7 @@ class References:
     def _unkept(self) -> Iterator[Referring]:
         for child, field in self._database.entities.referring_to(self._entity.name):
             if not self._is_kept(child, field):
-                table = self._database.table(child)
+                table = self._database.known_table(child)
                 if table is not None:
                     yield Referring(table, field)
 

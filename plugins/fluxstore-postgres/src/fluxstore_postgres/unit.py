@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import select
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -11,7 +12,7 @@ import psycopg
 from psycopg.rows import TupleRow
 
 from fluxstore_postgres.failures import Where, outcome, translated
-from fluxstore_postgres.statements import Part, Statement, statement
+from fluxstore_postgres.statements import Part, Statement, literal, statement
 
 if TYPE_CHECKING:
     from fluxstore_postgres.connections import Connections, Link
@@ -41,16 +42,16 @@ class Unit:
         link: Link,
         where: Where,
         *,
-        is_long: bool,
-        begin: str = "begin",
+        begin: Statement | None = None,
+        seconds: float | None = None,
     ) -> None:
         """Hold the connection; ``transaction`` begins and ends it."""
         self.link = link
         self.where = where
         self.op_id = ""
         self._connections = connections
-        self._is_long = is_long
-        self._begin = statement("session", begin)
+        self._seconds = seconds
+        self._begin = begin or (_begin_in(seconds) if seconds else statement("session", "begin"))
         self._end = statement("session", "commit")
 
     def run(
@@ -78,7 +79,7 @@ class Unit:
     def do(self, name: str, work: Callable[[], T], *, where: Where | None = None) -> T:
         """Do something else with the connection (a COPY), watched and translated alike."""
         try:
-            return self._connections.call(self.link, name, work, is_long=self._is_long)
+            return self._connections.call(self.link, name, work, seconds=self._seconds)
         except psycopg.Error as error:
             raise translated(error, where or self.where) from error
 
@@ -88,19 +89,17 @@ class Unit:
 
         A connection that dies while committing leaves the outcome open: OutcomeUnknown.
         """
-        self.do("begin", lambda: self.link.execute(self._begin.text))
+        try:
+            self._briefly(self._begin)
+        except psycopg.Error as error:
+            raise translated(error, self.where) from error
         try:
             yield
         except BaseException:
             self._undo()
             raise
         try:
-            self._connections.call(
-                self.link,
-                "commit",
-                lambda: self.link.execute(self._end.text),
-                is_long=self._is_long,
-            )
+            self._briefly(self._end)
         except psycopg.Error as error:
             self._undo()
             raise outcome(error, self.where, is_open=True, op_id=self.op_id) from error
@@ -118,10 +117,15 @@ class Unit:
         if self.link.closed:
             return
         try:
-            self._connections.call(
-                self.link,
-                "rollback",
-                lambda: self.link.execute(statement("session", "rollback").text),
-            )
+            self._briefly(statement("session", "rollback"))
         except psycopg.Error:
             self.link.close()  # its server undoes what was open
+
+    def _briefly(self, asked: Statement) -> None:
+        """Run a statement that only begins or ends, within the usual time."""
+        self._connections.call(self.link, asked.name, lambda: self.link.execute(asked.text))
+
+
+def _begin_in(seconds: float) -> Statement:
+    milliseconds = 0 if math.isinf(seconds) else round(seconds * 1000)
+    return statement("session", "begin_long", milliseconds=literal(milliseconds))

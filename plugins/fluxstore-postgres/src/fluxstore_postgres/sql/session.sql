@@ -17,7 +17,7 @@ SELECT set_config('timezone', 'UTC', false),
 BEGIN
 
 -- begin_long: the start of a transaction of bulk work, which may take its time
-BEGIN; SET LOCAL statement_timeout = 0; SET LOCAL idle_in_transaction_session_timeout = 0
+BEGIN; SET LOCAL statement_timeout = {milliseconds}; SET LOCAL idle_in_transaction_session_timeout = 0
 
 -- begin_snapshot: the start of a transaction whose reads are all of one moment
 BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY;

@@ -89,9 +89,16 @@ def _certified(session: Session, found: ValidationReport, path: Path | None) -> 
     if path is None and (found.sample is not None or find_spec("cryptography") is None):
         return None
     folder = session.config.folder
-    path = path or history.certificate_path(folder, found.migration, found.ended)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    return Signed(certify(found, path, key_file=history.key_file(folder)), path)
+    usual = history.certificate_path(folder, found.migration, found.ended)
+    chosen = path or usual
+    try:
+        chosen.parent.mkdir(parents=True, exist_ok=True)
+        return Signed(certify(found, chosen, key_file=history.key_file(folder)), chosen)
+    except OSError as error:
+        if path is not None:
+            raise
+        session.warn(f"no certificate: {error.filename}: {error.strerror}")
+        return None
 
 
 def _answer(found: ValidationReport, signed: Signed | None, page: Path | None) -> render.Answer:

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import io
 import os
 import signal
 import subprocess
 import sys
 import time
+from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import Any
+
+from fluxstore.cli.frame import run
+from fluxstore.cli.signals import Signals
 
 COMMAND = str(Path(sys.executable).with_name("fluxstore"))
 LIMIT_SECONDS = 90
@@ -37,6 +42,22 @@ def fluxstore(
         **chosen,
         **options,
     )
+
+
+def inside(*arguments: str | Path, folder: Path) -> subprocess.CompletedProcess[str]:
+    """Run the command in this process, which is many times faster; nobody answers its questions."""
+    given = [str(one) for one in arguments]
+    out, errors = io.StringIO(), io.StringIO()
+    before = Path.cwd(), sys.stdin
+    os.chdir(folder)
+    sys.stdin = io.StringIO()
+    try:
+        with redirect_stdout(out), redirect_stderr(errors):
+            code = run(given, Signals())
+    finally:
+        sys.stdin = before[1]
+        os.chdir(before[0])
+    return subprocess.CompletedProcess(given, code, out.getvalue(), errors.getvalue())
 
 
 def begin(

@@ -197,7 +197,7 @@ def _answer(
     lines = [*render.table(head, rows), ""]
     lines += [f"{one.name}: {'; '.join(one.reasons)}" for one in plan.entities]
     lines += [f"{name}: not covered: {reason}" for name, reason in plan.skipped]
-    lines += ["", *(written or [f"{path}: would be written" for path in texts])]
+    lines += ["", *map(render.near, written or [f"{path}: would be written" for path in texts])]
     if not dry_run:
         lines += _next(found)
     refused = [f"{name}: refused: {reason}" for name, reason in plan.refused]

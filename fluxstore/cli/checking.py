@@ -112,9 +112,8 @@ def _answer(found: ValidationReport, signed: Signed | None, page: Path | None) -
     lines += [*found.notices, *_verdict(found)]
     data = dict(found.to_json())
     if signed is not None:
-        lines.append(
-            f"certificate: {signed.path}, signed by {signed.certificate.fingerprint[:16]}…"
-        )
+        path = render.near(str(signed.path))
+        lines.append(f"certificate: {path}, signed by {signed.certificate.fingerprint[:16]}…")
         data["certificate"] = str(signed.path)
         data["fingerprint"] = signed.certificate.fingerprint
     if page is not None:

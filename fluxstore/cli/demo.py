@@ -8,7 +8,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Any
@@ -122,22 +122,25 @@ class Story:
         if not (self._session.quiet or self._session.json):
             render.write_lines(lines, sys.stdout)
 
-    def _run(self, *arguments: str, code: int = exits.OK) -> None:
-        """Run a command here, as if it had been typed."""
+    def _run(self, *arguments: str, code: int = exits.OK, shown: bool = True) -> None:
+        """Run a command here, as if it had been typed; not *shown*, only how it ended is told."""
         from fluxstore.cli.frame import run
 
         line = f"fluxstore {' '.join(arguments)}"
         self._say(Styled(f"$ {line}", "green"))
         options = [f"--{name}" for name in ("quiet", "debug") if getattr(self._session, name)]
-        if self._session.json:
+        if self._session.json or not shown:
             options.append("--quiet")
         begun = time.monotonic()
-        ended = run([*arguments, *options], self._session.signals)
+        with redirect_stderr(sys.stdout or sys.stderr):
+            ended = run([*arguments, *options], self._session.signals)
         self.told.append(Told(line, ended, round(time.monotonic() - begun, 2)))
         if self._session.signals.received:
             raise KeyboardInterrupt
         if ended != code:
             raise DemoError(f"`{line}` ended with {ended} where {code} was expected")
+        if not shown:
+            self._say(f"exit code {ended}: {exits.MEANINGS[ended]}")
 
     def _files(self, records: int) -> None:
         counts = studio.generate(Path("data"), records=records, seed=SEED)
@@ -169,7 +172,7 @@ class Story:
     def _repair(self) -> None:
         self._run("repair", "--plan", *WAY, code=exits.DIFFERENCES)
         self._run("repair", "--apply", *WAY)
-        self._run("validate", *WAY)
+        self._run("validate", *WAY, shown=False)
 
     def _lose(self) -> None:
         lost = 0

@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any, TextIO
 
 import attrs
@@ -172,6 +173,12 @@ def _stacked(head: Sequence[str], texts: Sequence[Sequence[str]]) -> list[str]:
         lines.append(row[0])
         lines += [f"  {name}: {text}" for name, text in zip(head[1:], row[1:], strict=True)]
     return lines
+
+
+def near(text: str) -> str:
+    """Return *text* with paths below the working directory as they can be typed there."""
+    here = f"{Path.cwd()}{os.sep}"
+    return text.replace(here, "") if len(here) > 1 else text
 
 
 def indented(texts: Iterable[str], margin: str = "    ") -> list[str]:

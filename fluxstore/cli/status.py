@@ -43,7 +43,13 @@ def status(ctx: typer.Context) -> render.Answer:
     events = history.events(config.folder)
     step = next_step(config, seen, events)
     phase = _phase(config, seen)
-    lines = [f"{config.file}: phase {phase}", "", *_backends(seen), "", *_records(config, seen)]
+    lines = [
+        render.near(f"{config.file}: phase {phase}"),
+        "",
+        *_backends(seen),
+        "",
+        *_records(config, seen),
+    ]
     lines += ["", *(_event_line(one) for one in events)] if events else []
     lines += ["", Styled(f"next: {step}", "bold")]
     data = {
@@ -99,7 +105,7 @@ def _phase(config: Config, seen: Sequence[Seen]) -> str:
 
 def _backends(seen: Sequence[Seen]) -> list[str]:
     head = ("backend", "adapter", "where", "quarantined")
-    rows = [[one.name, one.adapter, one.where or "–", one.quarantined] for one in seen]
+    rows = [[one.name, one.adapter, render.near(one.where), one.quarantined] for one in seen]
     return render.table(head, rows)
 
 

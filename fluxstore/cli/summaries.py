@@ -19,7 +19,7 @@ SHOWN = 20
 def way(report: Any) -> str:
     """Return where records go from and to, in words."""
     ends = (f"{end['backend']} ({end['where']})" for end in (report.source, report.target))
-    return " → ".join(ends)
+    return render.near(" → ".join(ends))
 
 
 def options_of(report: Any) -> str:
@@ -29,7 +29,7 @@ def options_of(report: Any) -> str:
 
 def first(problems: Iterable[object], total: int, more: str) -> list[str]:
     """Return the first problems, one a line, and how many more there are and where."""
-    shown = [str(problem) for _, problem in zip(range(SHOWN), problems, strict=False)]
+    shown = [render.near(str(problem)) for _, problem in zip(range(SHOWN), problems, strict=False)]
     if total > len(shown):
         shown.append(f"… and {total - len(shown):,} more; {more}")
     return shown
@@ -50,7 +50,14 @@ def of_assessment(report: AssessReport) -> Answer:
     """Return what ``assess`` ends with."""
     head = ("entity", "place", "read", "would cross", "would stay", "size")
     rows: list[list[object]] = [
-        [one.entity, one.place, one.read, one.would_cross, one.quarantined, render.size(one.bytes)]
+        [
+            one.entity,
+            render.near(one.place),
+            one.read,
+            one.would_cross,
+            one.quarantined,
+            render.size(one.bytes),
+        ]
         for one in report.entities
     ]
     lines = [way(report), "", *render.table(head, rows), ""]
@@ -104,7 +111,7 @@ def _of_copy(report: MigrationReport, session: Session, ending: Sequence[str]) -
     ]  # fmt: skip
     lines = [way(report), "", *render.table(head, [*rows, _total(rows, report.seconds)]), ""]
     if report.backup:
-        lines.append(f"what was replaced is kept in {report.backup}")
+        lines.append(f"what was replaced is kept in {render.near(str(report.backup))}")
     lines += [*report.notices, *ending]
     more = "name a file with --problems to list all of them"
     problems = first(report.problems, report.problem_count, more)

@@ -34,21 +34,21 @@ class PostgresAdapter:
     name: ClassVar[str] = "postgres"
     Settings: ClassVar[type] = settings.Settings
     EntitySettings: ClassVar[type] = settings.EntitySettings
+    capabilities = frozenset(
+        {
+            Capability.DURABLE,
+            Capability.TRANSACTIONS,
+            Capability.ATOMIC_LEDGER,
+            Capability.KEY_ORDER,
+            Capability.SCHEMA,
+            Capability.BACKUP,
+            Capability.SNAPSHOT,
+        }
+    )
 
     def __init__(self, opening: Opening) -> None:
         """Open the backend: start the embedded server if that is meant, and connect."""
         self.backend = opening.backend
-        self.capabilities = frozenset(
-            {
-                Capability.DURABLE,
-                Capability.TRANSACTIONS,
-                Capability.ATOMIC_LEDGER,
-                Capability.KEY_ORDER,
-                Capability.SCHEMA,
-                Capability.BACKUP,
-                Capability.SNAPSHOT,
-            }
-        )
         self._opening = opening
         self._server: tuple[EmbeddedServer, EmbeddedUse] | None = None
         try:

@@ -42,6 +42,7 @@ class SqliteAdapter:
     name: ClassVar[str] = "sqlite"
     Settings: ClassVar[type] = Settings
     EntitySettings: ClassVar[type] = EntitySettings
+    capabilities: frozenset[Capability] = _ALWAYS | {Capability.DURABLE}
 
     def __init__(self, opening: Opening) -> None:
         """Open the file, or know where it will be made at the first write.
@@ -56,8 +57,8 @@ class SqliteAdapter:
         self._connections = Connections(opening.backend, path, settings, opening.use)
         self._tables = Tables(opening, self._connections)
         self.ledger: Ledger = SqliteLedger(self._connections, self._tables)
-        is_durable = settings.synchronous != "normal"
-        self.capabilities = _ALWAYS | ({Capability.DURABLE} if is_durable else set())
+        if settings.synchronous == "normal":
+            self.capabilities = _ALWAYS
         ops = Ops(settings.op_retention.total_seconds())
         self._collections = {
             entity.name: SqliteCollection(entity, self._connections, self._tables, ops)

@@ -20,7 +20,7 @@ from fluxstore.testing.conformance.concurrency import (
     TestReopening,
     TestThreads,
 )
-from fluxstore.testing.conformance.fidelity import TestFidelity, assert_pair
+from fluxstore.testing.conformance.fidelity import TestFidelity
 from fluxstore.testing.conformance.ledger import (
     TestBooks,
     TestControl,
@@ -35,6 +35,7 @@ from fluxstore.testing.conformance.migrations import (
     TestPrepare,
     TestScan,
 )
+from fluxstore.testing.conformance.pairs import assert_pair
 from fluxstore.testing.conformance.queries import (
     TestOperators,
     TestOrder,

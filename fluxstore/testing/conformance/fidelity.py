@@ -1,4 +1,4 @@
-"""Fidelity: every value comes back as it went, from one backend and through two."""
+"""Fidelity: every value comes back as it went."""
 
 from __future__ import annotations
 
@@ -9,17 +9,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from fluxstore.adapter import Adapter, Batch
+from fluxstore.adapter import Adapter
 from fluxstore.codec import Codec, JsonNumber
 from fluxstore.entity import entity_of
 from fluxstore.records import Delete, Put, Residue
 from fluxstore.testing import strategies
-from fluxstore.testing.backend import Backend
 from fluxstore.testing.conformance.support import (
     change,
     collection,
-    document,
-    everything_in,
     row,
     same,
 )
@@ -126,39 +123,3 @@ def residues() -> dict[str, tuple[dict[str, Any], Residue]]:
         Residue(extras={"é": None, "": [], "fluxstore": {"$as": 1}, "n": 10**30, "f": 0.1}),
     )
     return made
-
-
-def assert_pair(source: Backend, target: Backend) -> None:
-    """Copy every value that a record can have from *source* to *target*, and compare.
-
-    Both begin empty. What is compared: canonical form, documents, missing fields, extras.
-    """
-    written = residues() | {
-        f"sample {name} {n}": (row(Everything(id=f"sample {name} {n}", **{name: value})), Residue())
-        for name, values in SAMPLES.items()
-        for n, value in enumerate(values)
-    }
-    with source.opened() as one, target.opened() as other:
-        puts = [Put(key, values, residue=residue) for key, (values, residue) in written.items()]
-        collection(one, Everything).commit(puts)
-        copy(one, other, Everything)
-        sent, arrived = (everything_in(adapter, Everything) for adapter in (one, other))
-        assert written.keys() == sent.keys() == arrived.keys()
-        for key, record in sent.items():
-            assert same(written[key][0], dict(record.values)), key
-            assert same(dict(record.values), dict(arrived[key].values)), key
-            assert document(Everything, record) == document(Everything, arrived[key]), key
-            assert CODEC.record_bytes(record) == CODEC.record_bytes(arrived[key]), key
-
-
-def copy(source: Adapter, target: Adapter, cls: type) -> None:
-    """Copy all records of one class, as an offline copy does."""
-    entity = entity_of(cls)
-    target.prepare([entity])
-    cursor, more = None, True
-    while more:
-        page = collection(source, cls).scan(cursor, 50)
-        merged = collection(target, cls).merge(Batch(page.records))
-        assert () == tuple(merged.refused) == tuple(page.rejected)
-        cursor, more = page.cursor, page.cursor is not None
-    target.complete([entity])

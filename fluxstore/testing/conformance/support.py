@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import msgspec
 import pytest
 
-from fluxstore.adapter import Adapter, Capability, Collection
+from fluxstore.adapter import Adapter, Capability, Collection, Part
 from fluxstore.codec import Codec
 from fluxstore.entity import entity_of
 from fluxstore.query import Query
@@ -130,3 +130,15 @@ def same(expected: Any, found: Any) -> bool:
     if isinstance(expected, list):
         return len(expected) == len(found) and all(map(same, expected, found))
     return repr(expected) == repr(found)
+
+
+def said(parts: Iterable[Part]) -> list[tuple[str, Any]]:
+    """Return what parts say, however an order is cut into chunks."""
+    order: list[str] = []
+    others: list[tuple[str, Any]] = []
+    for part in parts:
+        if part.name == "order":
+            order += part.value
+        else:
+            others.append((part.name, part.value))
+    return ([("order", order)] if order else []) + others

@@ -95,9 +95,12 @@ def test_a_stopped_server_is_given_up_and_comes_back(
     albums = open_adapter(own_server.start(), statement_timeout=SHORT).collection(ALBUMS)
     albums.commit([album("a")])
 
-    with stopped(own_server):
-        with within(10), pytest.raises(BackendUnavailableError, match="no answer within 1 s"):
-            albums.read(["a"])
+    with (
+        stopped(own_server),
+        within(10),
+        pytest.raises(BackendUnavailableError, match="no answer within 1 s"),
+    ):
+        albums.read(["a"])
 
     assert set(albums.read(["a"])) == {"a"}
 
@@ -108,9 +111,12 @@ def test_a_write_to_a_stopped_server_has_an_unknown_outcome(
     albums = open_adapter(own_server.start(), statement_timeout=SHORT).collection(ALBUMS)
     albums.commit([album("a")])
 
-    with stopped(own_server):
-        with within(10), pytest.raises(OutcomeUnknown, match="read the record"):
-            albums.commit([album("b")])
+    with (
+        stopped(own_server),
+        within(10),
+        pytest.raises(OutcomeUnknown, match="read the record"),
+    ):
+        albums.commit([album("b")])
 
     assert set(albums.read(["a", "b"])) >= {"a"}
 
@@ -226,13 +232,17 @@ def test_a_transaction_whose_connection_dies_did_not_happen(
     albums = adapter.collection(ALBUMS)
     albums.commit([album("a")])
 
-    with pytest.raises(BackendUnavailableError), adapter.transaction():
-        albums.commit([album("b")])
-        sql.execute(
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
-            "WHERE state = 'idle in transaction' AND datname = current_database()"
-        )
-        albums.commit([album("c")])
+    def work() -> None:
+        with adapter.transaction():
+            albums.commit([album("b")])
+            sql.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+                "WHERE state = 'idle in transaction' AND datname = current_database()"
+            )
+            albums.commit([album("c")])
+
+    with pytest.raises(BackendUnavailableError):
+        work()
 
     assert set(albums.read(["a", "b", "c"])) == {"a"}
 

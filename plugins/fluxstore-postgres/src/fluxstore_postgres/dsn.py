@@ -59,7 +59,10 @@ def target_of(settings: Settings, backend: str, *, conninfo: str | None = None) 
 
 def _parsed(dsn: str, backend: str) -> dict[str, str]:
     try:
-        return {name: str(value) for name, value in conninfo_to_dict(dsn).items()}
+        parsed = {name: str(value) for name, value in conninfo_to_dict(dsn).items()}
+        if not parsed.get("port", "1").replace(",", "").isdecimal():
+            raise ProgrammingError("port")
+        return parsed
     except (ProgrammingError, UnicodeError):
         # libpq quotes what it could not read, a password perhaps: its words are not passed on.
         raise ConfigError(

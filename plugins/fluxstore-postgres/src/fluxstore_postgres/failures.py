@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -53,6 +54,8 @@ class SilentServer(psycopg.OperationalError):
     """The server did not answer in time and was given up: it may still do what it was told."""
 
 
+SIGN_IN = "check user, password and database of the dsn"
+VERIFY = "who the server is cannot be verified: check host and sslrootcert of the dsn"
 Make = Callable[[psycopg.Error, Where], FluxstoreError]
 
 
@@ -94,7 +97,7 @@ def translated(error: BaseException, where: Where) -> FluxstoreError:
     if isinstance(error, psycopg.DataError):
         return _unreadable(error, where)
     if isinstance(error, psycopg.OperationalError | psycopg.InterfaceError | OSError):
-        return _unavailable(f"the connection failed: {_line(error)}", where, "try again")
+        return _no_connection(error, where)
     return BackendError(f"{type(error).__name__}: {_line(error)}", **_facts(where))
 
 
@@ -139,6 +142,23 @@ def _broken(rule: str, words: str) -> Make:
     return make
 
 
+def _no_connection(error: BaseException, where: Where) -> FluxstoreError:
+    """Return why no connection came about; libpq tells its reasons in words only."""
+    said = _line(error).removeprefix("connection failed: ")
+    for words, make in CONNECTING:
+        if re.search(words, said):
+            return make(said, where)
+    return _unavailable(f"the connection failed: {said}", where, "try again")
+
+
+def _refused(next_step: str) -> Callable[[str, Where], FluxstoreError]:
+    return lambda said, where: AccessError(f"{where.backend}: {said}", next_step=next_step)
+
+
+def _misconfigured(said: str, where: Where) -> FluxstoreError:
+    return ConfigError(said, key=f"backends.{where.backend}.dsn")
+
+
 def _wait(problem: str, next_step: str = "try again") -> Make:
     return lambda error, where: _unavailable(f"{problem}: {_said(error)}", where, next_step)
 
@@ -151,9 +171,7 @@ def _access(error: psycopg.Error, where: Where) -> FluxstoreError:
 
 
 def _sign_in(error: psycopg.Error, where: Where) -> FluxstoreError:
-    return AccessError(
-        f"{where.backend}: {_said(error)}", next_step="check user and password of the dsn"
-    )
+    return AccessError(f"{where.backend}: {_said(error)}", next_step=SIGN_IN)
 
 
 def _no_database(error: psycopg.Error, where: Where) -> FluxstoreError:
@@ -172,6 +190,12 @@ def _other(error: psycopg.Error, where: Where) -> FluxstoreError:
     return BackendError(f"{_said(error)} (SQLSTATE {error.sqlstate})", **_facts(where))
 
 
+CONNECTING: tuple[tuple[str, Callable[[str, Where], FluxstoreError]], ...] = (
+    ("authentication failed|no password supplied|role .* does not exist", _refused(SIGN_IN)),
+    ("no pg_hba.conf entry|permission denied for database", _refused(SIGN_IN)),
+    ("certificate|does not support SSL|root.crt|sslrootcert", _refused(VERIFY)),
+    ("database .* does not exist|could not translate host name", _misconfigured),
+)
 # Codes of the PostgreSQL manual, appendix A; a class (two characters) stands for all of its codes.
 STATES: Mapping[str, Make] = {
     "23505": _broken("unique", "unique values expected, another record has them"),

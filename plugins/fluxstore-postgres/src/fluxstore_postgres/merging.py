@@ -63,27 +63,26 @@ class Merging:
             records = list({record.key: record for record in batch.records}.values())
             count = len(records)
             refused_before = len(came.refused)
-            self._write(unit, bound, records, came, references=True)
+            self._write(unit, bound, records, came)
             if batch.cursor is not None:
                 self._save(unit, batch.cursor)
         refused = len(came.refused) - refused_before
         return Merged(came.written, count - came.written - refused, deleted, tuple(came.refused))
 
     def foresee(self, records: Sequence[Record]) -> Sequence[Rejected]:
-        """Return what ``merge`` would refuse, references apart, by a trial that is taken back."""
+        """Return what ``merge`` would refuse, references apart; what is tried is taken back.
+
+        A table of our own refuses nothing that ``broken`` has let pass but a unique value, so most
+        entities are never sent at all. The rules of an adopted one are tried on an empty copy.
+        """
         came = _Came()
         bound = self._tabling.planned()
-        with (
-            suppress(_Undone),
-            self._bulk(bound) as unit,
-        ):
-            unit.run(statement("merging", "allow_writes"))
-            if not bound.table.exists:
-                for part in self._database.statements_to_make([self._tabling.entity]):
-                    unit.execute(part)
-            some = list({record.key: record for record in records}.values())
-            self._write(unit, bound, some, came, references=False)
-            raise _Undone
+        some = self._without_broken(bound, list({r.key: r for r in records}.values()), came)
+        if some and (self._tabling.entity.unique or not bound.table.is_own):
+            with suppress(_Undone), self._bulk(bound) as unit:
+                unit.run(statement("merging", "allow_writes"))
+                self._try(unit, bound, some, came)
+                raise _Undone
         return came.refused
 
     def apply_if_newer(self, changes: Sequence[Versioned]) -> Sequence[bool]:
@@ -94,14 +93,49 @@ class Merging:
         connections = self._database.connections
         return connections.unit(bound.where, seconds=connections.bulk_seconds)
 
+    # trying
+
+    def _try(self, unit: Unit, bound: Bound, records: list[Record], came: _Came) -> None:
+        if not bound.table.exists:
+            for part in self._database.statements_to_make([self._tabling.entity]):
+                unit.execute(part)
+        staging = Staging(bound.table, bound.ledger)
+        if not bound.table.is_own:
+            unit.run(staging.make_trial)
+            records = self._fitting(unit, staging, records, came)
+        if records and self._tabling.entity.unique:
+            staging.stage(unit, records)
+            while found := self._colliding(unit, staging, records):
+                came.refused += found.values()
+                staging.unstage(unit, list(found))
+
+    def _fitting(
+        self, unit: Unit, staging: Staging, records: list[Record], came: _Came
+    ) -> list[Record]:
+        """Return the records that an empty copy of the table takes; find the others by halves."""
+        try:
+            with unit.savepoint():
+                staging.stage(unit, records)
+                staging.try_out(unit)
+                staging.drop(unit)
+        except BackendError as error:
+            if _is_outage(error):
+                raise
+            if len(records) == 1:
+                came.refused.append(self._rejected(records[0], error))
+                return []
+            middle = len(records) // 2
+            return [
+                *self._fitting(unit, staging, records[:middle], came),
+                *self._fitting(unit, staging, records[middle:], came),
+            ]
+        return records
+
     # writing
 
-    def _write(
-        self, unit: Unit, bound: Bound, records: list[Record], came: _Came, *, references: bool
-    ) -> None:
+    def _write(self, unit: Unit, bound: Bound, records: list[Record], came: _Came) -> None:
         records = self._without_broken(bound, records, came)
-        if references:
-            records = self._without_dangling(unit, bound, records, came)
+        records = self._without_dangling(unit, bound, records, came)
         if not records:
             return
         if self._is_new(unit, bound) and self._copied(unit, bound, records):
@@ -174,8 +208,11 @@ class Merging:
         self, unit: Unit, staging: Staging, records: list[Record], error: ConstraintError
     ) -> dict[int, Rejected]:
         """Return the staged records, by number, that break the rule of *error*; none if unclear."""
-        if error.rule != "unique":
-            return {}
+        return self._colliding(unit, staging, records) if error.rule == "unique" else {}
+
+    def _colliding(
+        self, unit: Unit, staging: Staging, records: list[Record]
+    ) -> dict[int, Rejected]:
         found: dict[int, Rejected] = {}
         for group in staging.table.entity.unique:
             for number in staging.colliding(unit, group):

@@ -58,6 +58,25 @@ class Staging:
         """Remove the stage."""
         unit.run(statement("merging", "drop_stage"))
 
+    # trying
+
+    @cached_property
+    def make_trial(self) -> Statement:
+        """An empty copy of the table: its types and checks, neither its keys nor its triggers."""
+        return statement("merging", "make_trial", table=self.table.path)
+
+    def try_out(self, unit: Unit) -> None:
+        """Write what is staged to the copy, and empty it again."""
+        columns = self.table.columns
+        asked = statement(
+            "merging",
+            "try_out",
+            names=listed(column.at() for column in columns),
+            values=listed(column.write(identifier("s", column.name)) for column in columns),
+        )
+        unit.run(asked)
+        unit.run(statement("merging", "empty_trial"))
+
     def _blocks(self, records: Sequence[Record], *, numbered: bool) -> Iterator[str]:
         for start in range(0, len(records), BLOCK_RECORDS):
             some = records[start : start + BLOCK_RECORDS]

@@ -18,6 +18,17 @@ CREATE TEMPORARY TABLE fluxstore_stage ({columns}) ON COMMIT DROP
 -- copy_stage: a batch into its stage
 COPY fluxstore_stage ({names}) FROM STDIN
 
+-- make_trial: an empty copy of a table that was there before, to try records on
+CREATE TEMPORARY TABLE fluxstore_trial (
+    LIKE {table} INCLUDING DEFAULTS INCLUDING CONSTRAINTS INCLUDING GENERATED INCLUDING IDENTITY
+) ON COMMIT DROP
+
+-- try_out: what is staged into the copy
+INSERT INTO fluxstore_trial ({names}) SELECT {values} FROM fluxstore_stage AS s
+
+-- empty_trial: the copy for the next
+DELETE FROM fluxstore_trial
+
 -- drop_stage: the end of a stage
 DROP TABLE fluxstore_stage
 

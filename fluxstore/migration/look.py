@@ -117,7 +117,7 @@ class Look:
         for record, rejected in self._refused(records):
             if rejected.problem.reason is Reason.UNIQUE:
                 self.suspects.add(record, rejected)
-            else:
+            elif rejected.problem.reason is not Reason.REFERENCE:  # that is for the joins to say
                 self._set_aside(rejected)
 
     def _refused(self, records: Sequence[Record]) -> Iterator[tuple[Record, Rejected]]:

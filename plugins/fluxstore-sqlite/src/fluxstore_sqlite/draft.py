@@ -108,7 +108,9 @@ class Draft:
             self._waiting.clear()
 
     def _park(self) -> None:
-        columns = [_parked(self._rows, group) for group in self._rows.table.entity.unique]
+        key = set(self._rows.table.entity.key)
+        groups = [group for group in self._rows.table.entity.unique if not key.issuperset(group)]
+        columns = list(dict.fromkeys(_parked(self._rows, group) for group in groups))
         statement = self._rows.table.update(tuple(column.name for column in columns))
         with _unchecked(self._unit):
             for key in (key for key in self._waiting if self._olds[key]):

@@ -50,8 +50,10 @@ class Tables:
         self._known = _Known()
         self._drafts = threading.local()
         self._refuse_unknown_fields()
+        self._refuse_one_table_for_two()
         connections.on_commit.append(self._keep)
         connections.on_undo.append(self._drop)
+        connections.on_other_file.append(self.forget)
 
     def _refuse_unknown_fields(self) -> None:
         for name, settings in self._settings.items():
@@ -61,6 +63,17 @@ class Tables:
                 except EntityError as error:
                     key = f"backends.{self._backend}.entities.{name}.columns"
                     raise ConfigError(error.problem, key=key, next_step=error.next_step) from None
+
+    def _refuse_one_table_for_two(self) -> None:
+        taken: dict[str, str] = {}
+        for entity in self.entities.values():
+            other = taken.setdefault(self.name(entity).lower(), entity.name)
+            if other != entity.name:
+                raise ConfigError(
+                    f"{other} and {entity.name} have the same table, {self.name(entity)}",
+                    key=f"backends.{self._backend}.entities.{entity.name}.table",
+                    next_step="give each a table of its own",
+                )
 
     @property
     def _here(self) -> _Known:

@@ -7,9 +7,10 @@ from collections.abc import Iterator, Sequence
 
 from fluxstore.codec import Refusal
 from fluxstore.entity import Entity
+from fluxstore.errors import ConstraintError
 from fluxstore.records import Key, Reason
 from fluxstore_sqlite import sql
-from fluxstore_sqlite.broken import BrokenRuleError
+from fluxstore_sqlite.broken import BrokenRuleError, Rule
 from fluxstore_sqlite.columns import Stored
 from fluxstore_sqlite.failures import Where, columns_of, is_taken, translated
 from fluxstore_sqlite.fetching import fetch, fetch_one
@@ -130,9 +131,12 @@ class Unit:
             group = found[0] if found else rows.table.entity.key
             return rows.breaks.unique(key, group, rows.words(found[1]) if found else "there")
         told = translated(error, Where("", "", rows.table.entity.name, key, rows.table.fields))
-        names = [rows.table.fields.get(name, name) for name in columns_of(error)]
+        is_reference = isinstance(told, ConstraintError) and told.rule == "reference"
+        names = tuple(rows.table.fields.get(name, name) for name in columns_of(error))
         words = told.problem.removeprefix(f"{', '.join(names)}: ")
-        return rows.breaks.check(key, ", ".join(names), Refusal(Reason.CHECK, words))
+        reason = Reason.REFERENCE if is_reference else Reason.CHECK
+        rule: Rule = "reference" if is_reference else "check"
+        return BrokenRuleError(rule, rows.table.entity, key, names, Refusal(reason, words))
 
 
 def _unique_values(rows: Rows, row: StoredRow) -> Iterator[tuple[tuple[str, ...], StoredRow]]:

@@ -27,7 +27,7 @@ with importable():
 
 NOW = datetime.now(UTC)
 OLD_ID = "1500000000007"
-BACKENDS = ["reference", "postgres", "sqlite"]
+BACKENDS = ["reference", "postgres", "sqlite", "json"]
 
 
 class Offers:

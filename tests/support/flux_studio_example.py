@@ -61,14 +61,19 @@ def schema_lines(connection: psycopg.Connection) -> list[str]:
 @contextmanager
 def importable() -> Iterator[None]:
     """Find the example's modules; afterwards ``entities`` is free for another application."""
+    _rename("flux_studio_{}", "{}")  # the classes of an earlier import, if there was one
     sys.path.insert(0, str(EXAMPLE))
     try:
         yield
     finally:
         sys.path.remove(str(EXAMPLE))
-        for name in ("entities", "entities_business"):
-            if name in sys.modules:
-                sys.modules[f"flux_studio_{name}"] = sys.modules.pop(name)
+        _rename("{}", "flux_studio_{}")
+
+
+def _rename(old: str, new: str) -> None:
+    for name in ("entities", "entities_business"):
+        if old.format(name) in sys.modules:
+            sys.modules[new.format(name)] = sys.modules.pop(old.format(name))
 
 
 def configuration(folder: Path, *, plugins: Plugins, **backends: str) -> Config:

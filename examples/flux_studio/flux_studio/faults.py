@@ -80,9 +80,10 @@ _FLOATS = '{"floats":[0.1,1e22,1.7976931348623157e308,5e-324,-0.0,90071992547409
 _CLASSES = '{"py/object":"os.system","__class__":"x","__proto__":{"admin":true}}'
 
 CASES: tuple[Case, ...] = (
-    _bad_value("J11", "projects", "progress", "NaN", "not_finite"),
+    _bad_value("J11", "projects", "progress", "NaN", "type"),
     _bad_value("J11", "tasks", "estimatedHours", "-Infinity", "not_finite"),
-    _bad_value("J12", "files", "size", "1e400", "not_finite"),
+    _bad_value("J12", "messages", "reference", "1e400", "not_finite"),
+    _bad_value("J12", "files", "size", "1e400", "type"),
     _bad_value("J13", "projects", "progress", _DIGITS, "range"),
     _bad_value("J13", "messages", "reference", _DIGITS, "range"),
     _bad("J16", "tasks", "title", "duplicate_name", _twice("title")),

@@ -129,7 +129,8 @@ class Planter:
 
 def _key(item: bytes, case: Case) -> str | None:
     """The item's key (a member's: the user's id); None where the fault is in the key."""
-    in_key = case.field in {"id", "userId"} and case.outcome == "quarantined"
+    of_key = "userId" if case.kind == "members" else "id"
+    in_key = case.field == of_key and case.outcome == "quarantined"
     found = _KEY.match(item)
     if found is None or (in_key and case.name != "J17"):
         return None

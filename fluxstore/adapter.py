@@ -147,7 +147,11 @@ class Size:
 
 @attrs.frozen
 class Finding:
-    """Something ``doctor`` found; ``blocks`` says whether a migration must not start."""
+    """Something ``doctor`` found; ``blocks`` says whether a migration must not start.
+
+    ``offline`` says that an offline copy may go on all the same: settings that lose data in a power
+    cut, say, which keep a backend from becoming the authority.
+    """
 
     subject: str
     problem: str
@@ -155,6 +159,7 @@ class Finding:
     blocks: bool = False
     statements: tuple[str, ...] = ()
     """SQL for an administrator, where that is the next step."""
+    offline: bool = False
 
 
 class Collection(Protocol):

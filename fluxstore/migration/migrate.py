@@ -218,6 +218,7 @@ class Migration:
             stopped=stopped,
             dry_run=options.dry_run,
             backup=self._backup,
+            notices=self.plan.notices,
             problems_file=options.problems_file,
             extras_file=options.extras_file,
         )

@@ -54,6 +54,13 @@ class Plan:
     findings: tuple[Finding, ...] = ()
 
     @property
+    def notices(self) -> tuple[str, ...]:
+        """What the reader should know of both backends though it does not block an offline copy."""
+        return tuple(
+            f"{one.subject}: {one.problem}; {one.next_step}" for one in self.findings if one.offline
+        )
+
+    @property
     def scratch_bytes(self) -> int:
         """The disk space that digests may need; roughly."""
         return sum(map(_records, self.sizes.values())) * SCRATCH_BYTES_A_RECORD
@@ -120,7 +127,7 @@ def has_snapshot(adapter: Adapter) -> HasSnapshot | None:
 
 
 def _refuse_blocking(findings: Sequence[Finding]) -> None:
-    blocking = [finding for finding in findings if finding.blocks]
+    blocking = [finding for finding in findings if finding.blocks and not finding.offline]
     if blocking:
         first = blocking[0]
         more = f" (and {len(blocking) - 1} more)" if len(blocking) > 1 else ""

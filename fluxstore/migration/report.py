@@ -87,7 +87,7 @@ class AssessReport:
         """4 where anything would stay behind, 3 where something blocks the migration, else 0."""
         if self.problem_count:
             return QUARANTINED
-        return BLOCKED if any(finding.blocks for finding in self.findings) else OK
+        return BLOCKED if any(f.blocks and not f.offline for f in self.findings) else OK
 
     def to_json(self) -> Any:
         """Return the report as JSON values."""

@@ -33,8 +33,6 @@ from fluxstore.adapter import Batch, Part
 from fluxstore.errors import (
     EntityNotFoundError,
     MigrationError,
-    PlanError,
-    QuarantineError,
     UsageError,
 )
 from fluxstore.migration.migrate import levels, migrate
@@ -351,50 +349,3 @@ def test_progress_ends_at_the_end_and_never_goes_back():
 
 def stage(progress) -> str:
     return progress.stage
-
-
-# refusals
-
-
-def test_what_doctor_says_blocks_stops_the_plan(monkeypatch):
-    from fluxstore.adapter import Finding
-
-    target = reference()
-    finding = Finding("fsync", "is off", "switch it on", blocks=True)
-    monkeypatch.setattr(target.adapter, "examine", lambda: (finding,))
-    with pytest.raises(PlanError, match="fsync: is off; switch it on"):
-        migrate(pile(Note(id=1)), target, ENTITIES)
-
-
-def test_the_scratch_disk_is_asked_first(tmp_path, monkeypatch):
-    import shutil
-
-    usage = shutil._ntuple_diskusage(10, 10, 0)
-    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage)
-    with pytest.raises(PlanError, match="TMPDIR"):
-        migrate(pile(Note(id=1)), reference(), ENTITIES, options(scratch=tmp_path))
-
-
-def test_nothing_is_left_in_the_scratch_folder(tmp_path):
-    migrate(pile(*HUNDRED), reference(), ENTITIES, options(scratch=tmp_path))
-
-    assert [] == list(tmp_path.iterdir())
-
-
-def test_fail_fast_ends_at_what_the_target_refuses_unforeseen(monkeypatch):
-    target = reference()
-    users = target.collection(ENTITIES["users"])
-    merge = users.merge
-
-    def refuse(batch: Batch):
-        fill(reference(), Team(id="t"))
-        refused = (rejected(User, "u"),) if any(r.key == "u" for r in batch.records) else ()
-        kept = [r for r in batch.records if r.key != "u"]
-        return attrs.evolve(merge(attrs.evolve(batch, records=kept)), refused=refused)
-
-    monkeypatch.setattr(users, "merge", refuse)
-    report = migrate(pile(*FAMILY[:1], *FAMILY[1:]), target, ENTITIES)
-    assert 4 == report.exit_code
-    assert ("u", "users.json") in {(one.key, one.file) for one in report.problems}
-    with pytest.raises(QuarantineError):
-        migrate(pile(*FAMILY), target, ENTITIES, options(fail_fast=True))

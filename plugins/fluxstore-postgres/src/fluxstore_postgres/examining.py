@@ -67,6 +67,8 @@ RULES: Sequence[tuple[str, Test, str, str, bool]] = (
         False,
     ),
 )
+DURABILITY = frozenset({"fsync", "full_page_writes", "synchronous_commit"})
+"""What an offline copy may go on without: it is validated, and can be run again."""
 
 
 def examine(database: Database, target: Target, settings: Settings) -> Sequence[Finding]:
@@ -85,7 +87,8 @@ def _server(facts: Facts, use: Use) -> Iterator[Finding]:
     for subject, test, problem, next_step, blocks in RULES:
         read_only = use is Use.SOURCE and subject in {"standby", "role"}
         if test(facts) and not read_only:
-            yield Finding(subject, problem.format(**facts), next_step, blocks)
+            words = problem.format(**facts)
+            yield Finding(subject, words, next_step, blocks, offline=subject in DURABILITY)
 
 
 def _connection(facts: Facts, target: Target, settings: Settings) -> Iterator[Finding]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import pickle
+import secrets
 import socket
 import subprocess
 from collections.abc import Callable, Iterator
@@ -117,7 +118,8 @@ def test_the_variables_of_libpq_lead_to_the_server(
 
 
 def _key_and_name() -> tuple[ec.EllipticCurvePrivateKey, x509.Name]:
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "fluxstore test")])
+    common = f"fluxstore test {secrets.token_hex(4)}"
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common)])
     return ec.generate_private_key(ec.SECP256R1()), name
 
 

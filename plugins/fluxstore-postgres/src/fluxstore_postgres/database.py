@@ -217,7 +217,7 @@ class Database:
         self._unfit.pop(entity.name, None)
         self._tables[entity.name] = table
         for name, constraint in table.constraints.items():
-            self.constraints[f"{table.name}.{name}"] = constraint
+            self.constraints[f"{table.name}.{name}"] = self.constraints[f".{name}"] = constraint
 
     def own(self, entity: Entity) -> Table:
         """Return the entity's table as fluxstore would make it."""

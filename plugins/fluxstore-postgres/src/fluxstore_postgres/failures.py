@@ -41,7 +41,7 @@ class Where:
     entity: str = ""
     key: object = None
     constraints: Mapping[str, Constraint] = attrs.field(factory=dict, repr=False)
-    """By ``table.constraint``."""
+    """By ``table.constraint``, and by ``.constraint`` for copies of tables."""
     columns: Mapping[str, str] = attrs.field(factory=dict, repr=False)
     """Column name to field name."""
 
@@ -130,6 +130,7 @@ def _broken(rule: str, words: str) -> Make:
     def make(error: psycopg.Error, where: Where) -> FluxstoreError:
         name = error.diag.constraint_name or ""
         known = where.constraints.get(f"{error.diag.table_name}.{name}")
+        known = known or where.constraints.get(f".{name}")  # of a copy of the table
         fields = known.fields if known else where.field_of(error.diag.column_name)
         what = ", ".join(fields) or name
         return ConstraintError(
@@ -193,7 +194,7 @@ def _other(error: psycopg.Error, where: Where) -> FluxstoreError:
 CONNECTING: tuple[tuple[str, Callable[[str, Where], FluxstoreError]], ...] = (
     ("authentication failed|no password supplied|role .* does not exist", _refused(SIGN_IN)),
     ("no pg_hba.conf entry|permission denied for database", _refused(SIGN_IN)),
-    ("certificate|does not support SSL|root.crt|sslrootcert", _refused(VERIFY)),
+    ("certificate|does not support SSL|SSL error|root.crt|sslrootcert", _refused(VERIFY)),
     ("database .* does not exist|could not translate host name", _misconfigured),
 )
 # Codes of the PostgreSQL manual, appendix A; a class (two characters) stands for all of its codes.

@@ -53,9 +53,10 @@ class Merging:
 
     def merge(self, batch: Batch) -> Merged:
         """Merge *batch*; a record that breaks a rule is refused, the others are not held up."""
-        if batch.cursor is not None:
-            self._database.make_ledger()
         bound = self._tabling.made(whole=self._database.use is not Use.TARGET)
+        if batch.cursor is not None or _needs_side_table(bound, batch.records):
+            self._database.make_ledger()
+            bound = self._tabling.made()
         with self._bulk(bound) as unit:
             self._fence(unit)
             came = _Came()
@@ -151,7 +152,7 @@ class Merging:
 
     def _copied(self, unit: Unit, bound: Bound, records: list[Record]) -> bool:
         """Try to copy records straight in; tell whether all of them could be."""
-        if not bound.table.is_own and any(one.residue or _lacks(bound, one) for one in records):
+        if _needs_side_table(bound, records):
             return False
         try:
             with unit.savepoint():
@@ -290,8 +291,9 @@ class Merging:
         unit.run(statement("merging", "save_cursor", ledger=ledger), params)
 
 
-def _lacks(bound: Bound, record: Record) -> bool:
-    return bool(bound.table.missing(record.values))
+def _needs_side_table(bound: Bound, records: Iterable[Record]) -> bool:
+    table = bound.table
+    return not table.is_own and any(one.residue or table.missing(one.values) for one in records)
 
 
 def _is_outage(error: FluxstoreError) -> bool:

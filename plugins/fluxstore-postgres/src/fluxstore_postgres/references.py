@@ -57,10 +57,9 @@ class References:
     def refuse_dangling(self, unit: Unit, puts: Sequence[Put]) -> None:
         """Raise ConstraintError where a put refers to a record that is not there."""
         for field in self._outgoing:
-            target = self._database.table(self._database.entities[str(field.rules.references)])
             for put in puts:
                 value = put.values.get(field.name)
-                if value is not None and not self._is_there(unit, target, field, value):
+                if value is not None and not self._is_there(unit, field, value):
                     raise self._error(
                         f"{field.name}: a record of {field.rules.references} expected, "
                         "none has that key",
@@ -118,7 +117,8 @@ class References:
         rows = unit.run(self._asking("missing", table), {"keys": array_text(texts)})
         return {texts[str(row[0])] for row in rows}
 
-    def _is_there(self, unit: Unit, target: Table | None, field: Field, value: object) -> bool:
+    def _is_there(self, unit: Unit, field: Field, value: object) -> bool:
+        target = self._database.table(self._database.entities[str(field.rules.references)])
         if target is None:
             return False
         text = self._bound.table.column(field.name).form.encode(value)

@@ -133,7 +133,7 @@ def next_step(config: Config, seen: Sequence[Seen], events: Sequence[Event]) -> 
     if last is None:
         return f"fluxstore assess {options}"
     return _AFTER.get((last.command, last.exit_code), "fluxstore {command} {options}").format(
-        command=last.command, options=options
+        command=last.command, options=options, target=way[1]
     )
 
 
@@ -145,7 +145,8 @@ _AFTER = {
     ("migrate", exits.DIFFERENCES): "fluxstore validate {options}, then decide about the extra",
     ("migrate", exits.INTERRUPTED): "fluxstore migrate {options} --resume",
     ("migrate", exits.TERMINATED): "fluxstore migrate {options} --resume",
-    ("validate", exits.OK): "both sides were equal: name the target in [policy] source, or wait",
+    ("validate", exits.OK): "both sides were equal; to switch: stop the writers, migrate and "
+    "validate once more, then make {target} the source in [policy]",
     ("validate", exits.DIFFERENCES): "fluxstore repair --plan {options}, or migrate again",
     ("validate", exits.DATA): "mend the records that `fluxstore assess {options}` names",
     ("repair", exits.OK): "fluxstore validate {options}",

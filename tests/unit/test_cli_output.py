@@ -217,7 +217,7 @@ def test_what_was_done_is_remembered(tmp_path):
 def test_every_remembered_outcome_has_a_next_step():
     for (command, code), step in status._AFTER.items():
         assert code in exits.MEANINGS
-        assert step.format(command=command, options="--from a --to b")
+        assert step.format(command=command, options="--from a --to b", target="b")
 
 
 @pytest.mark.parametrize("columns", [20, 40, 80])

@@ -2,8 +2,9 @@
 
 The server is shared by all test processes of a user (pytest-xdist's workers, two runs at a time):
 the first to ask starts it, the last to end stops it and deletes its data, a killed run included
-once another one has ended. Its data is not durable; a test of durability, or one that stops or
-starves its server, makes an ``EmbeddedServer`` of its own, in ``reachable_folder``.
+once another one has ended. Its settings are those of a real server, since a migration refuses one
+without fsync. A test of durability, or one that stops or starves its server, makes an
+``EmbeddedServer`` of its own, in ``reachable_folder``.
 
 Fixtures, registered by fluxstore's pytest plugin: ``postgres_server``, ``postgres_dsn``,
 ``reachable_folder``. ``psycopg`` and ``fluxstore_postgres`` are imported where they are used.
@@ -77,8 +78,8 @@ def shared_server() -> Iterator[DatabaseServer]:
 
     binaries = locate()
     mark = hashlib.blake2b(os.fsencode(binaries.folder), digest_size=4).hexdigest()
-    name = f"fluxstore-tests-{os.geteuid()}-{binaries.version}-{mark}"
-    server = EmbeddedServer(Path(tempfile.gettempdir()) / name, durable=False)
+    name = f"fluxstore-tests-{os.geteuid()}-{binaries.version}-{mark}-real"
+    server = EmbeddedServer(Path(tempfile.gettempdir()) / name)
     conninfo, use = server.use()
     try:
         yield DatabaseServer(conninfo)

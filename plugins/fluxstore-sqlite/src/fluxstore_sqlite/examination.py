@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from fluxstore.adapter import Capability, Finding
 from fluxstore_sqlite import schema
 from fluxstore_sqlite.connections import Connections
+from fluxstore_sqlite.opening import may
 from fluxstore_sqlite.tables import Tables
 
 _LEAST_FREE_BYTES = 64 * 1024 * 1024
@@ -49,7 +50,7 @@ def _rights(connections: Connections) -> Iterator[Finding]:
     if connections.read_only:
         return
     for one, words in ((path, "cannot be written"), (path.parent, "takes no journal beside it")):
-        if not os.access(one, os.W_OK):
+        if not may(one, os.W_OK):
             yield Finding(str(one), words, "give this user the right to write", blocks=True)
 
 

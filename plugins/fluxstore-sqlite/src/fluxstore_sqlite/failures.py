@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import re
 import sqlite3
 from collections.abc import Callable, Mapping
+from pathlib import Path
 
 import attrs
 
@@ -17,6 +19,7 @@ from fluxstore.errors import (
     FluxstoreError,
     UnreadableRecordError,
 )
+from fluxstore_sqlite.opening import may
 
 _COLUMNS = re.compile(r"(?:UNIQUE|NOT NULL) constraint failed: (.+)")
 _CHECK = re.compile(r"CHECK constraint failed: (.+)")
@@ -118,6 +121,15 @@ def _not_to_be_trusted(problem: str) -> Make:
     )
 
 
+def _half_done(error: sqlite3.Error, where: Where) -> FluxstoreError:
+    return UnreadableRecordError(
+        f"a writer died in the middle of a commit, which must be undone first ({error})",
+        backend=where.backend,
+        file=where.file,
+        next_step="open it once where writing is allowed: `sqlite3 FILE .tables`",
+    )
+
+
 def _no_rights(error: sqlite3.Error | str, where: Where) -> FluxstoreError:
     return AccessError(
         f"{where.backend}: {where.file} cannot be written ({error}); nothing was changed",
@@ -126,6 +138,11 @@ def _no_rights(error: sqlite3.Error | str, where: Where) -> FluxstoreError:
 
 
 def _cannot_open(error: sqlite3.Error, where: Where) -> FluxstoreError:
+    if Path(where.file).exists() and not may(where.file, os.R_OK):
+        return AccessError(
+            f"{where.backend}: {where.file} cannot be read ({error})",
+            next_step="give this user the right to read the file",
+        )
     return BackendUnavailableError(
         f"{where.file} cannot be opened ({error})",
         backend=where.backend,
@@ -176,6 +193,8 @@ CODES: Mapping[str, Make] = {
     "SQLITE_IOERR": _wait("the disk failed", "look at the system's log; nothing was changed"),
     "SQLITE_NOMEM": _wait("memory ran out", "nothing was changed; try again"),
     "SQLITE_INTERRUPT": _wait("was interrupted", "nothing was changed; try again"),
+    "SQLITE_READONLY_ROLLBACK": _half_done,
+    "SQLITE_READONLY_RECOVERY": _half_done,
     "SQLITE_READONLY": _no_rights,
     "SQLITE_PERM": _no_rights,
     "SQLITE_AUTH": _no_rights,

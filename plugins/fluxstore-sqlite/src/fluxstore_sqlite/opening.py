@@ -8,6 +8,7 @@ is opened immutable, and opened again as soon as its size, its time or these fil
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from urllib.parse import quote
 
@@ -39,6 +40,12 @@ def identity(path: Path, *, source: bool) -> Identity | None:
 
 def _in_use(path: Path) -> bool:
     return any(path.with_name(path.name + suffix).exists() for suffix in ("-wal", "-journal"))
+
+
+def may(path: str | Path, mode: int) -> bool:
+    """Tell whether this user, as the system sees it now, may read (or write) *path*."""
+    effective = os.access in os.supports_effective_ids
+    return os.access(path, mode, effective_ids=effective)
 
 
 def uri(path: Path, *, read_only: bool, immutable: bool) -> str:

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import shutil
-import subprocess
 from collections import Counter
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -15,8 +13,8 @@ from typing import Any
 
 import attrs
 import pytest
-from doc_examples import tool
 from flux_studio_example import CONFIGURATION, EXAMPLE, importable
+from shell import inside
 
 import fluxstore
 from fluxstore import Config
@@ -39,7 +37,6 @@ class Site:
     """The example in a folder of its own, with data of its own."""
 
     folder: Path
-    dsn: str
     target: str
 
     @property
@@ -49,15 +46,8 @@ class Site:
 
     def run(self, command: str, *arguments: str, exit_code: int = 0) -> Any:
         """Run a command on json and the target, and return what ``--json`` prints."""
-        ends = ["--from", "json", "--to", self.target]
-        done = subprocess.run(
-            [tool("fluxstore"), command, *ends, "--json", *arguments],
-            cwd=self.folder,
-            env=os.environ | {"DATABASE_URL": self.dsn},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        ends = ("--from", "json", "--to", self.target, "--json")
+        done = inside(command, *ends, *arguments, folder=self.folder)
         assert exit_code == done.returncode, done.stdout + done.stderr
         return json.loads(done.stdout)
 
@@ -87,7 +77,7 @@ def site(
     monkeypatch.setenv("DATABASE_URL", flux_studio_dsn)
     for name in ("fluxstore.toml", "entities.py", "entities_business.py"):
         shutil.copy(EXAMPLE / name, tmp_path)
-    return Site(tmp_path, flux_studio_dsn, request.param)
+    return Site(tmp_path, request.param)
 
 
 def planted_problems(planted: tuple[Planted, ...]) -> Counter[tuple[str, str, str, str]]:

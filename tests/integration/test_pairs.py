@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from itertools import product
 from pathlib import Path
 
 import pytest
 
 from fluxstore.settings import Secret
-from fluxstore.testing.conformance import Backend, assert_pair
+from fluxstore.testing.conformance import Backend, assert_any_record_crosses, assert_pair
 from fluxstore.testing.databases import DatabaseServer
 from fluxstore.testing.reference import ReferenceAdapter
 from fluxstore.testing.reference import Settings as ReferenceSettings
+from fluxstore_json.adapter import JsonAdapter
+from fluxstore_json.settings import EntitySettings as JsonEntity
+from fluxstore_json.settings import Settings as JsonSettings
 from fluxstore_postgres.adapter import PostgresAdapter
 from fluxstore_postgres.settings import Settings as PostgresSettings
 from fluxstore_sqlite.adapter import SqliteAdapter
@@ -30,23 +33,40 @@ def sqlite(folder: Path, _: DatabaseServer) -> Made:
     return nullcontext(Backend(SqliteAdapter, SqliteSettings(path="store.db"), folder))
 
 
+def json(folder: Path, _: DatabaseServer) -> Made:
+    shapes = {
+        "albums": JsonEntity(file="music.json", records="albums", aliases={"name": ["title"]}),
+        "tracks": JsonEntity(within="albums", parent={"album_id": "id"}),
+    }
+    settings = JsonSettings(path="data", naming="camelCase")
+    return nullcontext(Backend(JsonAdapter, settings, folder, shapes))
+
+
 @contextmanager
 def postgres(folder: Path, server: DatabaseServer) -> Iterator[Backend]:
     with server.database() as dsn:
         yield Backend(PostgresAdapter, PostgresSettings(dsn=Secret(dsn)), folder)
 
 
-MAKERS: tuple[Callable[[Path, DatabaseServer], Made], ...] = (reference, sqlite, postgres)
+MAKERS: tuple[Callable[[Path, DatabaseServer], Made], ...] = (reference, json, sqlite, postgres)
 PAIRS = list(product(MAKERS, MAKERS))
 
 
-@pytest.mark.parametrize(
-    ("source", "target"), PAIRS, ids=[f"{one.__name__}-{other.__name__}" for one, other in PAIRS]
-)
-def test_every_value_crosses(source, target, tmp_path, postgres_server):
+@pytest.fixture(params=PAIRS, ids=[f"{one.__name__}-{other.__name__}" for one, other in PAIRS])
+def pair(request, tmp_path, postgres_server) -> Iterator[tuple[Backend, Backend]]:
+    """Two empty backends: a source and a target."""
     folders = [tmp_path / "source", tmp_path / "target"]
-    for folder in folders:
-        folder.mkdir()
+    with ExitStack() as opened:
+        for folder in folders:
+            folder.mkdir()
+        makers = zip(request.param, folders, strict=True)
+        one, other = [opened.enter_context(make(at, postgres_server)) for make, at in makers]
+        yield one, other
 
-    with source(folders[0], postgres_server) as one, target(folders[1], postgres_server) as other:
-        assert_pair(one, other)
+
+def test_every_value_crosses(pair):
+    assert_pair(*pair)
+
+
+def test_any_record_crosses(pair):
+    assert_any_record_crosses(*pair)

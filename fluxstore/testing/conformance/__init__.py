@@ -10,8 +10,9 @@ A plugin's whole test file::
         return Backend(MyAdapter, MySettings(path="store"), tmp_path)
 
 What adapters may lack is a ``Capability``; a test that needs one is skipped where it is not
-declared, and another then checks that asking for it is refused. ``assert_pair`` compares two
-backends with each other. Needs the extra ``fluxstore-core[testing]``.
+declared, and another then checks that asking for it is refused. ``assert_pair`` and
+``assert_any_record_crosses`` compare two backends with each other. Needs the extra
+``fluxstore-core[testing]``.
 """
 
 from fluxstore.testing.backend import Backend
@@ -35,7 +36,7 @@ from fluxstore.testing.conformance.migrations import (
     TestPrepare,
     TestScan,
 )
-from fluxstore.testing.conformance.pairs import assert_pair
+from fluxstore.testing.conformance.pairs import assert_any_record_crosses, assert_pair
 from fluxstore.testing.conformance.queries import (
     TestOperators,
     TestOrder,
@@ -94,6 +95,7 @@ __all__ = [
     "TestVerbs",
     "TestWithoutTransactions",
     "adapter",
+    "assert_any_record_crosses",
     "assert_pair",
     "books",
 ]

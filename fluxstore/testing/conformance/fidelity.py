@@ -32,6 +32,12 @@ EXAMPLES = settings(
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 
+RANDOM_ELSEWHERE = "Do not use the `random` module"
+with_pools = pytest.mark.filterwarnings(
+    f"ignore:{RANDOM_ELSEWHERE}:hypothesis.errors.HypothesisDeprecationWarning"
+)
+"""A connection pool's threads use ``random`` while hypothesis watches it: no business of ours."""
+
 
 class TestFidelity:
     """What was written is what is read, to the last bit, type and scale."""
@@ -79,6 +85,7 @@ class TestFidelity:
         tested.commit([Put("x", values)])
         assert values == tested.read(["x"])["x"].values
 
+    @with_pools
     @EXAMPLES
     @given(data=st.data())
     def test_any_record_comes_back(self, adapter: Adapter, data: st.DataObject) -> None:

@@ -25,7 +25,7 @@ from fluxstore.records import (
     Versioned,
 )
 from fluxstore.testing.backend import Backend
-from fluxstore.testing.conformance.fidelity import EXAMPLES
+from fluxstore.testing.conformance.fidelity import EXAMPLES, with_pools
 from fluxstore.testing.conformance.library import NOON
 from fluxstore.testing.conformance.support import (
     change,
@@ -259,6 +259,7 @@ class TestForesee:
         assert [] == list(collection(adapter, Album).foresee([record(one) for one in MANY]))
         assert [] == list(collection(adapter, Album).foresee([]))
 
+    @with_pools
     @EXAMPLES
     @given(
         there=st.lists(st.tuples(st.sampled_from("abcd"), st.sampled_from("xyz")), max_size=3),

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable, Sequence
 from datetime import UTC, date, datetime
+from typing import Any
 from uuid import UUID
 
 import attrs
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.errors import HypothesisDeprecationWarning
 
-from fluxstore.adapter import Adapter, Batch, Merged, Use
+from fluxstore.adapter import Adapter, Batch, Capability, Merged, Use
 from fluxstore.codec import Codec
 from fluxstore.entity import entity_of
-from fluxstore.records import Put, Record, Residue
+from fluxstore.records import Delete, Put, Record, Residue
+from fluxstore.testing import strategies
 from fluxstore.testing.backend import Backend
-from fluxstore.testing.conformance.fidelity import residues
+from fluxstore.testing.conformance.fidelity import EXAMPLES, RANDOM_ELSEWHERE, residues
 from fluxstore.testing.conformance.support import (
     collection,
     document,
@@ -66,6 +72,33 @@ def assert_pair(source: Backend, target: Backend) -> None:
         assert (0, first.written) == (again.written, again.unchanged)
 
 
+def assert_any_record_crosses(source: Backend, target: Backend) -> None:
+    """Copy records that hypothesis makes up from *source* to *target*, and compare."""
+    entity = entity_of(Everything)
+    made = st.lists(
+        st.tuples(strategies.instances(entity), strategies.extras()),
+        max_size=8,
+        unique_by=lambda one: one[0].id,
+    )
+    with source.opened() as one, target.opened() as other:
+
+        @settings(EXAMPLES, max_examples=15)
+        @given(made)
+        def check(drawn: list[tuple[Everything, dict[str, Any]]]) -> None:
+            records = [record(each, Residue(extras=extras)) for each, extras in drawn]
+            for adapter in (one, other):
+                gone = [Delete(key) for key in everything_in(adapter, Everything)]
+                collection(adapter, Everything).commit(gone)
+            puts = [Put(each.key, each.values, residue=each.residue) for each in records]
+            collection(one, Everything).commit(puts)
+            copy(one, other, (Everything,))
+            _compare(Everything, records, one, other)
+
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", RANDOM_ELSEWHERE, HypothesisDeprecationWarning)
+            check()
+
+
 def copy(source: Adapter, target: Adapter, classes: Sequence[type]) -> Merged:
     """Copy all records of *classes* and what is beside them, as an offline copy does."""
     entities = [entity_of(cls) for cls in classes]
@@ -98,6 +131,8 @@ def _compare(cls: type, written: list[Record], source: Adapter, target: Adapter)
             assert same(dict(one.values), dict(found.values)), one.key
             assert document(cls, one) == document(cls, found), one.key
             assert codec.record_bytes(one) == codec.record_bytes(found), one.key
+    if Capability.PLACES in source.capabilities & target.capabilities:
+        assert list(sent) == list(arrived)
     beside = said(target.ledger.parts(name))
     assert [part for part in said(source.ledger.parts(name)) if part not in beside] == []
 

@@ -8,7 +8,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, redirect_stderr
+from contextlib import contextmanager, nullcontext, redirect_stderr
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Any
@@ -86,10 +86,6 @@ class Told:
     seconds: float
 
 
-class DemoError(FluxstoreError):
-    """The story did not go as it should."""
-
-
 class Story:
     """Tells itself, chapter by chapter; every command in it is one that the user can type."""
 
@@ -101,7 +97,7 @@ class Story:
         self.key = ""
 
     def tell(self, records: int) -> None:
-        """Tell all of it; ``DemoError`` where a command ends otherwise than it should."""
+        """Tell all of it; ``FluxstoreError`` where a command ends otherwise than it should."""
         chapters: Sequence[tuple[str, Callable[[], None]]] = (
             ("An application's records, in JSON files", lambda: self._files(records)),
             ("What is in them?", lambda: self._run("init", "data")),
@@ -132,15 +128,19 @@ class Story:
         if self._session.json or not shown:
             options.append("--quiet")
         begun = time.monotonic()
-        with redirect_stderr(sys.stdout or sys.stderr):
+        # Problems stand between the lines they belong to, also where the story goes into a file.
+        with nullcontext() if self._session.json else redirect_stderr(sys.stdout or sys.stderr):
             ended = run([*arguments, *options], self._session.signals)
         self.told.append(Told(line, ended, round(time.monotonic() - begun, 2)))
         if self._session.signals.received:
             raise KeyboardInterrupt
         if ended != code:
-            raise DemoError(f"`{line}` ended with {ended} where {code} was expected")
+            raise self._broken(f"`{line}` ended with {ended} where {code} was expected")
         if not shown:
             self._say(f"exit code {ended}: {exits.MEANINGS[ended]}")
+
+    def _broken(self, problem: str) -> FluxstoreError:
+        return FluxstoreError(problem, next_step=f"look into {self.folder}, and report it")
 
     def _files(self, records: int) -> None:
         counts = studio.generate(Path("data"), records=records, seed=SEED)
@@ -188,7 +188,7 @@ class Story:
     def _bring_back(self) -> None:
         self._run("rollback", *WAY, "--force")
         if _documents() != self._originals:
-            raise DemoError("the documents are not what they were")
+            raise self._broken("the documents are not what they were")
         self._say(
             Styled("every document is what it was before the loss, to the last field", "green")
         )

@@ -44,19 +44,25 @@ def adopt(
 ) -> Table:
     """Return the table of *entity* as it is; ``ConfigError`` where a field has no column."""
     name = settings.table or entity.name
-    table = Database(driver).table(name)
+    database = Database(driver)
+    table = None if name in database.view_names() else database.table(name)
     names = matched(entity, settings, found, f"{where}: {name}")
     by_name = {column.name: column for column in found}
-    columns = adopted_columns(entity, settings, names, _binary(table))
-    key = [by_name[names[part]] for part in entity.key]
+    columns = adopted_columns(entity, settings, names, _binary(table) if table else frozenset())
+    is_view = () if table else (f"{name} is a view, and takes no writes",)
+    guarded = _guarded(table) if table else frozenset()
     return Table(
         entity=entity,
         name=name,
         columns=columns,
         adopted=True,
-        unguarded=tuple(_unguarded(entity, names, table)),
-        misfits=tuple(_misfits(columns, by_name)),
-        has_null_keys=not all(_is_never_null(column) for column in key),
+        unguarded=tuple(
+            group
+            for group in (entity.key, *entity.unique)
+            if frozenset(names[field] for field in group) not in guarded
+        ),
+        misfits=(*is_view, *_misfits(name, columns, by_name)),
+        has_null_keys=not _is_never_null([by_name[names[part]] for part in entity.key]),
     )
 
 
@@ -86,17 +92,21 @@ def affinity(declared: str) -> str:
     return "NUMERIC"
 
 
-def _misfits(columns: Sequence[Column], found: Mapping[str, FoundColumn]) -> Iterator[str]:
+def _misfits(
+    table: str, columns: Sequence[Column], found: Mapping[str, FoundColumn]
+) -> Iterator[str]:
     for column in columns:
         declared = found[column.name].declared
         fits = affinity(declared) in _TAKES[column.form.declared]
         if not fits and column.field.type.scalar not in _NEVER_NUMBERS:
             kind = column.field.type.scalar.value
-            yield f"{column.name} is {declared}, which would change values of {kind}"
+            yield f"{table}.{column.name} is {declared}, which would change values of {kind}"
 
 
-def _is_never_null(column: FoundColumn) -> bool:
-    return column.is_not_null or (column.key_place > 0 and column.declared.upper() == "INTEGER")
+def _is_never_null(key: Sequence[FoundColumn]) -> bool:
+    # INTEGER PRIMARY KEY is the rowid; of every other primary key SQLite lets a part be NULL.
+    is_rowid = len(key) == 1 and key[0].key_place == 1 and key[0].declared.upper() == "INTEGER"
+    return is_rowid or all(column.is_not_null for column in key)
 
 
 def _binary(table: FoundTable) -> frozenset[str]:
@@ -109,13 +119,7 @@ def _binary(table: FoundTable) -> frozenset[str]:
     )
 
 
-def _unguarded(
-    entity: Entity, names: Mapping[str, str], table: FoundTable
-) -> Iterator[tuple[str, ...]]:
-    guarded = {
-        frozenset(index.columns) for index in table.indexes if index.unique and not index.partial
-    }
-    guarded.add(frozenset(table.pks))
-    for group in (entity.key, *entity.unique):
-        if frozenset(names[field] for field in group) not in guarded:
-            yield group
+def _guarded(table: FoundTable) -> frozenset[frozenset[str]]:
+    """Return the groups of columns of which no two rows share the values."""
+    unique = [index for index in table.indexes if index.unique and not index.partial]
+    return frozenset((frozenset(table.pks), *(frozenset(index.columns) for index in unique)))

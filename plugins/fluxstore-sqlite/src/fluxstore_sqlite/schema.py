@@ -109,7 +109,7 @@ def _of_adopted(
         return
     assert table is not None  # noqa: S101 - its columns were found
     for misfit in table.misfits:
-        next_step = "give the column a type that keeps it"
+        next_step = "give the column a type that keeps them (TEXT, say), or only read it"
         yield Finding(name, misfit, next_step, blocks=not tables.is_source)
     if table.has_null_keys:
         yield Finding(name, "its key may be NULL; such rows are refused", "declare it NOT NULL")

@@ -173,9 +173,9 @@ class Tables:
         """Raise ``ConfigError`` for an adopted table that would change what is written to it."""
         if table.misfits:
             raise ConfigError(
-                f"{self._connections.path}: {table.name}.{table.misfits[0]}",
+                f"{self._connections.path}: {table.misfits[0]}",
                 key=f"backends.{self._backend}.entities.{table.entity.name}",
-                next_step="give the column a type that keeps it (TEXT, say), or leave it to read",
+                next_step="give the column a type that keeps them (TEXT, say), or only read it",
             )
 
     def ensure(self, driver: sqlite3.Connection) -> None:

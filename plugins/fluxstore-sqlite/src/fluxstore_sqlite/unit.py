@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator, Sequence
+from typing import cast
 
 from fluxstore.codec import Refusal
 from fluxstore.entity import Entity
@@ -128,15 +129,14 @@ class Unit:
     ) -> BrokenRuleError:
         if is_taken(error):
             found = self.owner(rows, row)
-            group = found[0] if found else rows.table.entity.key
-            return rows.breaks.unique(key, group, rows.words(found[1]) if found else "there")
+            if found is not None:
+                return rows.breaks.unique(key, found[0], rows.words(found[1]))
         told = translated(error, Where("", "", rows.table.entity.name, key, rows.table.fields))
-        is_reference = isinstance(told, ConstraintError) and told.rule == "reference"
+        rule = told.rule if isinstance(told, ConstraintError) else "check"
         names = tuple(rows.table.fields.get(name, name) for name in columns_of(error))
         words = told.problem.removeprefix(f"{', '.join(names)}: ")
-        reason = Reason.REFERENCE if is_reference else Reason.CHECK
-        rule: Rule = "reference" if is_reference else "check"
-        return BrokenRuleError(rule, rows.table.entity, key, names, Refusal(reason, words))
+        refusal = Refusal(Reason(rule), words)
+        return BrokenRuleError(cast("Rule", rule), rows.table.entity, key, names, refusal)
 
 
 def _unique_values(rows: Rows, row: StoredRow) -> Iterator[tuple[tuple[str, ...], StoredRow]]:

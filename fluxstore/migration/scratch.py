@@ -82,13 +82,15 @@ class Table:
         self._blocks: list[list[tuple[int, int]]] = [[] for _ in range(BUCKETS)]
         self._file: IO[bytes] | None = None
         self._file_bytes = 0
+        self._count = 0
 
     def __len__(self) -> int:
         """Count the entries."""
-        return sum(map(self.bucket_bytes, range(BUCKETS))) // self.width_bytes
+        return self._count
 
     def add(self, entry: bytes) -> None:
         """Add one entry."""
+        self._count += 1
         number = entry[0]
         bucket = self._buckets[number]
         bucket += entry
@@ -147,6 +149,7 @@ class Table:
         """Let go of everything."""
         self._buckets = [bytearray() for _ in range(BUCKETS)]
         self._blocks = [[] for _ in range(BUCKETS)]
+        self._count = 0
         if self._file is not None:
             self._file.close()
             self._file = None
@@ -157,10 +160,11 @@ def aligned(*tables: Table, driver: Table | None = None) -> Iterator[tuple[list[
 
     With *driver*, one of them, buckets in which it has nothing are left out.
     """
-    for number in range(BUCKETS):
-        sizes = [table.bucket_bytes(number) for table in tables]
-        if not any(sizes) or (driver is not None and not driver.bucket_bytes(number)):
+    drivers = [table for table in ([driver] if driver is not None else tables) if len(table)]
+    for number in range(BUCKETS) if drivers else ():
+        if not any(table.bucket_bytes(number) for table in drivers):
             continue
+        sizes = [table.bucket_bytes(number) for table in tables]
         parts = 1
         while max(sizes) > _LOADED_BYTES * parts and parts < BUCKETS:
             parts *= 2

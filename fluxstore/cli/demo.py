@@ -23,6 +23,7 @@ from fluxstore.errors import FluxstoreError, UsageError
 
 RECORDS, SEED = 3000, 7
 WAY = ("--from", "json", "--to", "postgres")
+THEIRS = ("DATABASE_URL", "FLUXSTORE_CONFIG")
 CHANGED = "changed behind fluxstore's back"
 
 
@@ -69,12 +70,15 @@ def _folder(into: Path | None) -> Path:
 
 @contextmanager
 def _inside(folder: Path) -> Iterator[None]:
+    """Work in *folder*, and with nothing of the user's: no database and no configuration."""
     before = Path.cwd()
+    theirs = {name: os.environ.pop(name) for name in THEIRS if name in os.environ}
     os.chdir(folder)
     try:
         yield
     finally:
         os.chdir(before)
+        os.environ.update(theirs)
 
 
 @attrs.frozen

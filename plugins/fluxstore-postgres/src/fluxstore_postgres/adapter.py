@@ -147,7 +147,7 @@ class PostgresAdapter:
     # the embedded server
 
     def _start_embedded(self) -> str:
-        server = EmbeddedServer(self._opening.folder / EMBEDDED_FOLDER)
+        server = embedded_server(self._opening.folder)
         conninfo, use = server.use()
         self._server = server, use
         return conninfo
@@ -156,3 +156,8 @@ class PostgresAdapter:
         if self._server is not None:
             (server, use), self._server = self._server, None
             server.release(use)
+
+
+def embedded_server(folder: Path) -> EmbeddedServer:
+    """Return the server that ``dsn = "embedded"`` means in a configuration of *folder*."""
+    return EmbeddedServer(folder / EMBEDDED_FOLDER)

@@ -111,7 +111,7 @@ class Database:
             for one in self.statements_to_make(missing):
                 unit.run(_plain(one))
             self.look()
-            for one in self.statements_to_complete(missing) if whole else ():
+            for one in self._statements_to_complete(missing, is_new=True) if whole else ():
                 unit.run(_plain(one))
             self.look()
 
@@ -129,7 +129,7 @@ class Database:
         """Make indexes and references of our own tables that are not there, and check them."""
         with self._lock, self._making(math.inf) as unit:
             self.look()
-            for one in self.statements_to_complete(entities):
+            for one in self._statements_to_complete(entities, is_new=False):
                 unit.run(_plain(one))
             self.look()
             for one in self._statements_to_validate(entities):
@@ -145,15 +145,14 @@ class Database:
             made += ddl.create_table(table)
         return made
 
-    def statements_to_complete(self, entities: Iterable[Entity]) -> list[Part]:
+    def _statements_to_complete(self, entities: Iterable[Entity], *, is_new: bool) -> list[Part]:
         """Return what adds indexes and references to our own tables of *entities*."""
-        tables = {entity.name: self.planned(entity) for entity in self.entities.values()}
         made: list[Part] = []
         for entity in entities:
-            table, found = tables[entity.name], self.found(entity)
-            if table.is_own:
+            table, found = self.known_table(entity), self.found(entity)
+            if table is not None and table.is_own:
                 made += ddl.indexes(table, found)
-                made += ddl.references(table, found, tables)
+                made += ddl.references(table, found, self._tables, is_new=is_new)
         return made
 
     def _statements_to_validate(self, entities: Iterable[Entity]) -> list[Part]:

@@ -51,13 +51,21 @@ def indexes(table: Table, found: FoundTable | None) -> list[Part]:
     return made
 
 
-def references(table: Table, found: FoundTable | None, tables: Mapping[str, Table]) -> list[Part]:
-    """Return the statements for the references that *table* should have and has not."""
+def references(
+    table: Table, found: FoundTable | None, tables: Mapping[str, Table], *, is_new: bool = True
+) -> list[Part]:
+    """Return the statements for the references that *table* should have and has not.
+
+    In a table that is not *new* they are not checked for its records: ``unvalidated`` does that.
+    """
     there = {one.columns for one in found.constraints if one.type == "f"} if found else set()
     missing = [
-        field for field in table.entity.references if (table.column(field.name).name,) not in there
+        field
+        for field in table.entity.references
+        if (table.column(field.name).name,) not in there and field.rules.references in tables
     ]
-    return [_reference(table, field, tables) for field in missing]
+    name = "add_reference" if is_new else "add_unchecked_reference"
+    return [_reference(name, table, field, tables) for field in missing]
 
 
 def uniques(table: Table, found: FoundTable) -> list[Part]:
@@ -142,11 +150,11 @@ def _leading(table: Table, found: FoundTable | None) -> set[tuple[str, ...]]:
     return there | {one.columns[:1] for one in (found.indexes if found else ()) if one.is_whole}
 
 
-def _reference(table: Table, field: Field, tables: Mapping[str, Table]) -> Part:
+def _reference(name: str, table: Table, field: Field, tables: Mapping[str, Table]) -> Part:
     target = tables[str(field.rules.references)]
     return composed(
         "ddl",
-        "add_reference",
+        name,
         table=table.path,
         column=table.column(field.name).at(),
         target=target.path,

@@ -71,9 +71,7 @@ class Schema:
         entity = table.entity
         if missing := ddl.indexes(table, there):
             yield Finding(entity.name, "lacks indexes", "run:", statements=_texts(missing))
-        if all(field.rules.references in tables for field in entity.references) and (
-            missing := ddl.references(table, there, tables)
-        ):
+        if missing := ddl.references(table, there, tables, is_new=False):
             words = "lacks foreign keys; fluxstore looks after these references itself"
             yield Finding(entity.name, words, "or run:", statements=_texts(missing))
         if missing := ddl.uniques(table, there):

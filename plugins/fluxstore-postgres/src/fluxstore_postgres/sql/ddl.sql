@@ -26,7 +26,11 @@ CHECK ({rule})
 -- create_index: an index for queries and for references
 CREATE INDEX ON {table} USING {method}
 
--- add_reference: a reference to another entity, not yet checked for records that are there
+-- add_reference: a reference to another entity
+ALTER TABLE {table} ADD FOREIGN KEY ({column}) REFERENCES {target} ({target_column})
+    ON DELETE {action} DEFERRABLE INITIALLY IMMEDIATE
+
+-- add_unchecked_reference: the same, not yet checked for records that are there
 ALTER TABLE {table} ADD FOREIGN KEY ({column}) REFERENCES {target} ({target_column})
     ON DELETE {action} DEFERRABLE INITIALLY IMMEDIATE NOT VALID
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from fluxstore.errors import BackendUnavailableError, UnreadableRecordError
 from fluxstore_sqlite import sql
 from fluxstore_sqlite.connections import Connections
-from fluxstore_sqlite.failures import no_file
+from fluxstore_sqlite.failures import Where, no_file
 from fluxstore_sqlite.ledger import of_ledger
 from fluxstore_sqlite.opening import uri
 from fluxstore_sqlite.tables import Tables
@@ -35,9 +35,10 @@ def backup(connections: Connections, folder: Path) -> Path:
         _verify(connections, part, counts)
         _settle(part, target)
     except OSError as error:
-        raise no_file(error, connections.where) from error
+        raise no_file(error, Where(connections.backend, str(folder))) from error
     finally:
-        part.unlink(missing_ok=True)
+        if part.exists():
+            part.unlink()
     return target
 
 

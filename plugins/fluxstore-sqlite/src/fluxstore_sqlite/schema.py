@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
@@ -11,6 +12,7 @@ from fluxstore.adapter import Finding
 from fluxstore.errors import ConfigError, PlanError
 from fluxstore.steps import Step, pending, read_steps
 from fluxstore_sqlite import sql
+from fluxstore_sqlite.columns import Column
 from fluxstore_sqlite.connections import Connections
 from fluxstore_sqlite.found import FoundColumn, found_columns
 from fluxstore_sqlite.ledger import of_ledger
@@ -67,15 +69,32 @@ def _of_our_own(
         yield Finding(
             table.name, f"has no column for {field}", "add it", blocks=True, statements=(statement,)
         )
-    there = {column.name.lower(): column for column in found}
-    for column in table.columns:
-        declared = there.get(column.name.lower())
-        if declared is not None and declared.declared.upper() != column.form.declared:
-            words = f"{column.name} is {declared.declared}, not {column.form.declared}"
-            yield Finding(table.name, words, "migrate into a new table", blocks=True)
+    yield from _declared_otherwise(driver, table, found)
     yield from _unused(table, found)
     if not table_without(table, found):
         yield from _without_index(driver, table)
+
+
+def _declared_otherwise(
+    driver: sqlite3.Connection, table: Table, found: Sequence[FoundColumn]
+) -> Iterator[Finding]:
+    next_step = "rebuild the table in a schema step, or migrate into a new file"
+    there = {column.name.lower(): column.declared for column in found}
+    (text,) = driver.execute(of_ledger("table"), (table.name,)).fetchone()
+    for column in table.columns:
+        declared = there.get(column.name.lower(), column.form.declared)
+        if declared.upper() != column.form.declared:
+            words = f"{column.name} is {declared}, not {column.form.declared}"
+            yield Finding(table.name, words, next_step, blocks=True)
+        elif column.name.lower() in there and not _is_declared(text, column):
+            words = f"{column.name} is declared otherwise now: {definitions.column_line(column)}"
+            yield Finding(table.name, words, next_step)
+
+
+def _is_declared(text: str, column: Column) -> bool:
+    """Tell whether the statement that made a table has a column's line, and nothing more in it."""
+    line = re.escape(definitions.column_line(column))
+    return re.search(rf"{line}( DEFAULT [^\n]*)?(,|\s*\))", text) is not None
 
 
 def _unused(table: Table, found: Sequence[FoundColumn]) -> Iterator[Finding]:

@@ -33,7 +33,7 @@ def create_table(table: Table, parents: Mapping[str, Table]) -> str:
     """Return the statement that makes *table*; *parents* are what fields may refer to."""
     key = sql.names([column.name for column in table.key])
     lines = [
-        *(_column(column) for column in table.columns),
+        *(column_line(column) for column in table.columns),
         f"{sql.name(RESIDUE)} TEXT CHECK ({_NULL_OR_JSON.format(name=sql.name(RESIDUE))})",
         f"PRIMARY KEY ({key})",
         *_references(table, parents),
@@ -44,7 +44,7 @@ def create_table(table: Table, parents: Mapping[str, Table]) -> str:
 def add_column(table: Table, column: Column) -> str:
     """Return the statement that adds a column, with the field's default if it is never NULL."""
     field = column.field
-    parts = [_column(column)]
+    parts = [column_line(column)]
     if not column.is_nullable and not field.required:
         parts.append(f"DEFAULT {_default(table, column)}")
     return _made("add_column", table, column=" ".join(parts))
@@ -86,7 +86,8 @@ def indexes(table: Table) -> tuple[Index, ...]:
     return (*unique, *plain)
 
 
-def _column(column: Column) -> str:
+def column_line(column: Column) -> str:
+    """Return a column with its type and its checks."""
     name = sql.name(column.name)
     parts = [name, column.form.declared]
     if not column.is_nullable:

@@ -148,3 +148,7 @@ SELECT COUNT(*) FROM {table}
 -- name: stored_tables
 -- The tables of the file that hold rows of somebody's.
 SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite\_%' ESCAPE '\'
+
+-- name: table
+-- The statement that made a table.
+SELECT sql FROM sqlite_master WHERE type = 'table' AND lower(name) = lower(?)

@@ -152,7 +152,9 @@ class Task:
     assigned_to: str | None = field(
         default=None, references="users", on_delete="set_null", index=True
     )
-    created_by: str | None = field(default=None, references="users", on_delete="set_null")
+    created_by: str | None = field(
+        default=None, references="users", on_delete="set_null", index=True
+    )
     due_date: datetime | None = None
     completed_at: datetime | None = None
     created_at: datetime | None = field(default=None, auto="created")

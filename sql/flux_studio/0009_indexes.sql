@@ -1,5 +1,4 @@
 -- Indexes for the application's queries, and for every reference that a delete must look up.
--- tasks.created_by has none on purpose: tasks are written all day, a user is deleted rarely.
 
 -- Projects by organization and status; the newest activities of a project; tasks of a project.
 CREATE INDEX projects_organization_status_idx ON projects (organization_id, status);
@@ -18,6 +17,7 @@ CREATE INDEX projects_team_idx ON projects (team_id);
 CREATE INDEX projects_manager_idx ON projects (manager_id);
 CREATE INDEX project_members_user_idx ON project_members (user_id);
 CREATE INDEX tasks_assigned_to_idx ON tasks (assigned_to);
+CREATE INDEX tasks_created_by_idx ON tasks (created_by);
 CREATE INDEX activities_user_idx ON activities (user_id);
 CREATE INDEX files_project_idx ON files (project_id);
 CREATE INDEX files_uploaded_by_idx ON files (uploaded_by);

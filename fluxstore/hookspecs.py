@@ -79,6 +79,9 @@ def fluxstore_register_commands(app: typer.Typer) -> None:
 
     When: once per plugin, only in the command line; historic.
     In: *app*, the Typer application; use ``app.command()`` or ``app.add_typer(group, name=…)``.
+    A command gets the options of all commands; what it returns, a mapping, is printed as lines, or
+    as JSON with ``--json``. Its ``ctx.obj`` is the ``fluxstore.cli.session.Session``, with
+    ``config``, ``plugins`` and ``backend(name, use)``.
     Return: nothing.
     Who: all implementations.
 

@@ -51,13 +51,14 @@ def _open_standard_streams() -> None:
 
 def _command(session: Session, arguments: list[str]) -> int:
     from fluxstore.cli.app import command
+    from fluxstore.cli.options import WORDS
 
     root = command()
     if os.environ.get(COMPLETION_VARIABLE):
         root.main(arguments, prog_name=NAME, complete_var=COMPLETION_VARIABLE)
     with root.make_context(NAME, arguments, obj=session) as ctx:
         answer = _answer(root.invoke(ctx))
-        session.show(answer, _words(ctx))
+        session.show(answer, str(ctx.meta.get(WORDS, "")))
         return answer.exit_code
 
 
@@ -68,11 +69,6 @@ def _answer(returned: object) -> render.Answer:
     if isinstance(returned, Mapping):
         return render.Answer(returned, [f"{name}: {value}" for name, value in returned.items()])
     return render.Answer({})
-
-
-def _words(ctx: Any) -> str:
-    """Return the command's own words: ``schema apply``."""
-    return str(ctx.meta.get(NAME, ctx.invoked_subcommand or ""))
 
 
 def _is_stop(error: Exception) -> bool:

@@ -17,6 +17,8 @@ SWITCHES = {
     "quiet": "Print nothing but problems.",
     "debug": "Show the traceback of an error.",
 }
+WORDS = "fluxstore.words"
+"""Where a context keeps the command's own words: ``schema apply``."""
 INDENT = "  "
 WIDEST_NAMES = 28
 
@@ -49,6 +51,7 @@ def _global_options() -> Iterable[TyperOption]:
 
 
 def _remember(ctx: typer.Context, param: Any, value: Any) -> Any:
+    ctx.meta[WORDS] = ctx.command_path.partition(" ")[2]  # the deepest command comes last
     # What is not given at one level does not take back what another level was given.
     if value and ctx.obj is not None:
         setattr(ctx.obj, param.name, value)

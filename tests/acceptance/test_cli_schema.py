@@ -61,7 +61,7 @@ def test_a_step_that_was_edited_since_is_refused(project):
 def test_a_backend_of_ones_own_choice(project):
     told = project.json("schema", "show", "--to", "old")
 
-    assert "old" == told["backend"]
+    assert ("old", "schema show") == (told["backend"], told["command"])
 
 
 @pytest.mark.parametrize(

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import tempfile
+from pathlib import Path
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from killed_migration import target_at
 from moving import (
     ENTITIES,
     Member,
@@ -282,3 +286,17 @@ def batch(one: object):
     from fluxstore.adapter import Batch
 
     return Batch([record(one)])
+
+
+@settings(max_examples=15, deadline=None)
+@given(items=st.lists(TEAMS | USERS | MEMBERS | BAD, max_size=10))
+def test_a_database_refuses_what_assess_said_and_nothing_else(items):
+    from fluxstore.migration.verify import validate
+
+    with tempfile.TemporaryDirectory() as folder:
+        target = target_at("sqlite", Path(folder) / "target.db")
+        try:
+            found(*items, target=target)
+            assert 0 == validate(pile(*items), target, ENTITIES).difference_count
+        finally:
+            target.adapter.close()

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 import two_files
 from shell import begin, ended
+from terminal import on_a_terminal
 from two_files import WAY, Project
 
 BAD_TIME = "UPDATE tasks SET due = 'tomorrow' WHERE id = 'k00003'"
@@ -174,6 +175,16 @@ def test_a_rollback_asks_and_nobody_answers(moved):
 
     assert 2 == ran.returncode
     assert "--force" in ran.stderr
+
+
+@pytest.mark.parametrize(("typed", "code", "left"), [("n\n", 2, 20), ("\n", 2, 20), ("y\n", 0, 40)])
+def test_a_rollback_asks_and_does_as_it_is_told(moved, typed, code, left):
+    moved.sql("old", "DELETE FROM tasks WHERE id < 'k00020'")
+    ended_with, written = on_a_terminal(moved.folder, "rollback", *WAY, typed=typed)
+
+    assert code == ended_with, written
+    assert "Replace the records of old by those of new [y/N]" in written
+    assert [(left,)] == moved.sql("old", "SELECT count(*) FROM tasks")
 
 
 def test_a_rollback_backs_up_and_brings_back(moved):

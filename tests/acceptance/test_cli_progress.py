@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import os
-import pty
-import select
-import subprocess
-import time
 from pathlib import Path
 
 import pytest
-from shell import COMMAND, environment, fluxstore, install_plugin
+from shell import environment, fluxstore, install_plugin
+from terminal import on_a_terminal
 
 SECONDS = 2.6
 SOURCE = f"""
@@ -41,44 +37,12 @@ def site(tmp_path) -> Path:
     return tmp_path / "site"
 
 
-def on_a_terminal(folder: Path, *arguments: str, **changes: str | None) -> str:
-    """Return what a command writes to a terminal, and how often within a second it writes."""
-    ours, theirs = pty.openpty()
-    process = subprocess.Popen(
-        [COMMAND, *arguments],
-        cwd=folder,
-        env=environment(**changes),
-        stdin=theirs,
-        stdout=theirs,
-        stderr=theirs,
-    )
-    os.close(theirs)
-    written = _read_all(ours)
-    assert 0 == process.wait(30)
-    return written
-
-
-def _read_all(descriptor: int) -> str:
-    pieces: list[bytes] = []
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline:
-        select.select([descriptor], [], [], 1)
-        try:
-            piece = os.read(descriptor, 65536)
-        except OSError:  # the other end has closed
-            break
-        if not piece:
-            break
-        pieces.append(piece)
-    os.close(descriptor)
-    return b"".join(pieces).decode()
-
-
 def test_a_terminal_shows_rate_and_time_left_all_along(tmp_path, site):
-    written = on_a_terminal(
+    code, written = on_a_terminal(
         tmp_path, "work", PYTHONPATH=str(site), TERM="xterm-256color", NO_COLOR=None, COLUMNS="100"
     )
 
+    assert 0 == code
     assert {"copy tasks", "1,000/s"} <= {w for w in ("copy tasks", "1,000/s") if w in written}
     assert 3 <= len({line for line in written.replace("\r", "\n").split("\n") if "left" in line})
 
@@ -86,7 +50,7 @@ def test_a_terminal_shows_rate_and_time_left_all_along(tmp_path, site):
 @pytest.mark.parametrize("changes", [{"NO_COLOR": "1"}, {"TERM": "dumb", "NO_COLOR": None}])
 def test_a_plain_terminal_shows_the_same_without_escape_codes(tmp_path, site, changes):
     plain = {"TERM": "xterm-256color", "COLUMNS": "60", "PYTHONPATH": str(site), **changes}
-    written = on_a_terminal(tmp_path, "work", **plain)
+    _, written = on_a_terminal(tmp_path, "work", **plain)
 
     assert "\x1b" not in written
     assert 3 <= len([part for part in written.split("\r") if "1,000/s" in part])
@@ -95,7 +59,7 @@ def test_a_plain_terminal_shows_the_same_without_escape_codes(tmp_path, site, ch
 
 @pytest.mark.parametrize("option", ["--quiet", "--json"])
 def test_no_progress_where_none_is_wanted(tmp_path, site, option):
-    written = on_a_terminal(tmp_path, "work", option, PYTHONPATH=str(site), TERM="xterm")
+    _, written = on_a_terminal(tmp_path, "work", option, PYTHONPATH=str(site), TERM="xterm")
 
     assert "copy tasks" not in written
 

@@ -221,17 +221,17 @@ def _verify(connection: sqlite3.Connection, path: Path) -> None:
         (verdict,) = connection.execute(SQL["check"]).fetchone()
         if verdict != "ok":
             raise untrusted(path, f"is damaged ({verdict})")
+    witness = read_witness(path)  # before the ledger: it may only be behind
     try:
         meta = dict(connection.execute(SQL["all_meta"]).fetchall())
     except sqlite3.OperationalError as error:
         raise untrusted(path, f"is not one of ours ({error})") from error
     if meta.get("format") != FORMAT:
         raise untrusted(path, f"has format {meta.get('format')}, this program knows {FORMAT}")
-    _compare(path, meta["id"], meta["generation"])
+    _compare(path, witness, meta["id"], meta["generation"])
 
 
-def _compare(path: Path, name: str, generation: int) -> None:
-    witness = read_witness(path)
+def _compare(path: Path, witness: tuple[str, int] | None, name: str, generation: int) -> None:
     if witness is None:  # its maker died before writing it, or somebody tidied up
         return
     if witness[0] != name:

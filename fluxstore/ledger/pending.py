@@ -100,9 +100,18 @@ def difference(connection: sqlite3.Connection, entity: str, change: int) -> int:
     return int(fresh) - int(gone)
 
 
-def roots(connection: sqlite3.Connection, entity: str, change: int) -> Iterator[str]:
-    """Yield the keys of the outermost documents that changes up to *change* are in."""
-    return (row[0] for row in connection.execute(SQL["pending_roots"], (entity, change)))
+def places(
+    connection: sqlite3.Connection, entity: str, change: int
+) -> Iterator[tuple[str, int, str | None]]:
+    """Yield key, birth and outermost document of each change after *change*, as they were born."""
+    return iter(connection.execute(SQL["pending_keys_after"], (entity, change)))
+
+
+def set_fresh(
+    connection: sqlite3.Connection, entity: str, keys: Iterable[tuple[str, bool]]
+) -> None:
+    """Say of changes that wait whether the file lacks their keys: it is another file now."""
+    connection.executemany(SQL["set_fresh"], ((fresh, entity, key) for key, fresh in keys))
 
 
 def last_change(connection: sqlite3.Connection) -> int:

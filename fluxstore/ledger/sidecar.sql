@@ -230,5 +230,9 @@ SELECT
     count(*) FILTER (WHERE fresh = 0 AND payload IS NULL)
 FROM pending WHERE entity = ? AND change > ?
 
--- pending_roots: the outermost documents that changes of an entity are in
-SELECT DISTINCT coalesce(root, key) FROM pending WHERE entity = ? AND change <= ?
+-- pending_keys_after: the keys that have changes, as they were born, each with the outermost document
+SELECT key, coalesce(born, change), root FROM pending WHERE entity = ? AND change > ?
+ORDER BY coalesce(born, change)
+
+-- set_fresh: whether a file holds a key whose change waits
+UPDATE pending SET fresh = ? WHERE entity = ? AND key = ?

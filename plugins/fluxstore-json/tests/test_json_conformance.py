@@ -17,5 +17,5 @@ SHAPES = {
 
 @pytest.fixture
 def backend(tmp_path):
-    settings = Settings(path="data", naming="camelCase", checkpoint="1h")
+    settings = Settings(path="data", naming="camelCase", checkpoint="1s")
     return Backend(JsonAdapter, settings, tmp_path, SHAPES)

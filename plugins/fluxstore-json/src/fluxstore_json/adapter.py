@@ -8,8 +8,11 @@ from typing import ClassVar
 
 from fluxstore.adapter import Capability, Finding, Opening
 from fluxstore.entity import Entity
-from fluxstore_json.backend import Backend
+from fluxstore.errors import FluxstoreError
+from fluxstore_json.backend import Backend, log
+from fluxstore_json.checkpoints import Checkpointer
 from fluxstore_json.collection import JsonCollection
+from fluxstore_json.schedule import Schedule
 from fluxstore_json.settings import EntitySettings, Settings
 
 
@@ -37,6 +40,27 @@ class JsonAdapter:
             name: JsonCollection(entity, self._backend) for name, entity in opening.entities.items()
         }
         self.ledger = self._backend.ledger
+        self._checkpointer = Checkpointer(self._backend)
+        self._schedule = Schedule(self._backend.checkpoint_seconds, self._checkpoint)
+        if not self._backend.is_read_only:
+            self._backend.committed = self._committed
+            self._checkpointer.recover()
+
+    def _committed(self) -> None:
+        """After a durable change: fold it now, or see to it that it will be."""
+        if self._backend.checkpoint_seconds:
+            self._schedule.due()
+        else:
+            self._checkpoint()
+
+    def _checkpoint(self) -> bool:
+        """Fold what waits; tell whether that is done. What waits is safe meanwhile."""
+        try:
+            self._checkpointer.run()
+        except FluxstoreError as error:
+            log.warning("changes stay in the ledger for now: %s", error)
+            return False
+        return True
 
     def collection(self, entity: Entity) -> JsonCollection:
         """Return the collection of *entity*."""
@@ -63,5 +87,12 @@ class JsonAdapter:
         return str(self._backend.folder.path)
 
     def close(self) -> None:
-        """Let go of everything."""
-        self._backend.close()
+        """Fold what waits into the files and let go; ``FluxstoreError`` where it has to wait on."""
+        if self._backend.is_closed:
+            return
+        self._schedule.stop()
+        try:
+            if not self._backend.is_read_only:
+                self._checkpointer.run()
+        finally:
+            self._backend.close()

@@ -61,7 +61,7 @@ class Backend:
         """Called after every durable change: a checkpoint may be due."""
         self._trials = Trials(self.rules)
         self._noticed: set[tuple[str, str]] = set()
-        self._is_closed = False
+        self.is_closed = False
 
     @property
     def is_read_only(self) -> bool:
@@ -181,12 +181,12 @@ class Backend:
     # the end
 
     def _refuse_closed(self) -> None:
-        if self._is_closed:
+        if self.is_closed:
             raise BackendUnavailableError("is closed", backend=self.name)
 
     def close(self) -> None:
         """Let go of everything."""
-        self._is_closed = True
+        self.is_closed = True
         self._trials.close()
         self.ledger.close()
         self.shelves.close()

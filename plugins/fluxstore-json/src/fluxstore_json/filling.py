@@ -52,6 +52,7 @@ class Filler:
             match event:
                 case Start(path, offset):
                     starts[path] = offset
+                    index.frame.append(path)
                 case Some(path, block):
                     first.setdefault(path, block.offset)
                     self._take(self._roots[path], block)
@@ -60,6 +61,7 @@ class Filler:
                     index.bounds[path] = Bounds(starts[path], offset, first.get(path))
                 case Beside(path, raw):
                     index.beside[path] = raw
+                    index.frame.append(path)
 
     def _hand_over(self, index: Index) -> None:
         rows, self._rows = self._rows, {}

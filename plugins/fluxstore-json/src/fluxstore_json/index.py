@@ -58,6 +58,8 @@ class Index:
         """Begin empty; *names* are the entities in the file."""
         self.bounds: dict[Path, Bounds] = {}
         self.beside: dict[Path, bytes] = {}
+        self.frame: list[Path] = []
+        """The paths of arrays and of what is beside them, in the order of the file."""
         self._numbers = {name: number for number, name in enumerate(names)}
         self._mutex = threading.Lock()
         # a private database: in memory while it is small, on disk beyond its cache
@@ -81,7 +83,7 @@ class Index:
             others += doubled
         connection.executemany(
             SQL["add_nameless"],
-            [(number, one.ordinal, one.root, one.start, one.length) for one in others],
+            [(number, one.ordinal, one.parent, one.root, one.start, one.length) for one in others],
         )
 
     def _is_another(self, number: int, one: Element) -> bool:
@@ -110,10 +112,14 @@ class Index:
         """Return the documents of *name* inside the outermost document *root*, in order."""
         return self._documents("inside", name, root)
 
-    def nameless_inside(self, name: str, root: str) -> list[tuple[int, int]]:
-        """Return start and length of the elements of *name* inside *root* that have no key."""
-        rows = self._rows("nameless_inside", self._numbers[name], root)
-        return [(start, length) for _, start, length in rows]
+    def nameless_inside(self, name: str, root: str, parent: str) -> list[tuple[int, int]]:
+        """Return start and length of the elements without a key directly inside *parent*."""
+        rows = self._rows("nameless_inside", self._numbers[name], root, parent)
+        return [(start, length) for start, length in rows]
+
+    def wished(self, name: str, keys: Sequence[str]) -> dict[str, int]:
+        """Return the places of *keys* in the order that is wished for."""
+        return dict(self._rows("wished", self._numbers[name], json.dumps(keys)))
 
     def _documents(self, statement: str, name: str, value: str) -> list[Document]:
         return [

@@ -1,0 +1,122 @@
+"""A whole file made anew: its frame, what stands beside the arrays, and the arrays in order."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Collection, Iterator, Mapping
+from typing import Any, TypeAlias
+
+import msgspec
+
+from fluxstore_json.folding import Fold, Piece, laid_out
+from fluxstore_json.frame import Path
+from fluxstore_json.index import Index
+from fluxstore_json.moment import Moment
+from fluxstore_json.opened import OpenFile
+from fluxstore_json.places import Place
+from fluxstore_json.style import Style, style_of
+
+Tree: TypeAlias = "dict[str, Tree | bytes | Place]"
+"""An object around arrays: names to inner objects, to other values' text, and to arrays."""
+
+
+def framed(
+    moment: Moment, file: str, beside: Mapping[Path, bytes], planned: Collection[str]
+) -> Iterator[Piece]:
+    """Yield *file* made anew, with *beside* around its arrays.
+
+    *planned* names the entities whose order is in the index's plan.
+    """
+    shelf = moment.shelf(file)
+    index = shelf.index
+    roots = moment.places.roots(file)
+    styles = {place.name: _style(shelf.file, index, place) for place in roots}
+    index.clear("clear_touched")
+
+    def elements(place: Place) -> Iterator[Piece]:
+        fold, style = Fold(moment, place, planned), styles[place.name]
+        fold.touch()
+        return laid_out(fold.planned(style), style)
+
+    if not roots[0].path:
+        yield b"["
+        yield from elements(roots[0])
+        yield b"]\n"
+        return
+    tree = _tree(index.frame, {**index.beside, **beside}, roots)
+    step = styles[roots[0].name].step
+    yield from _object(tree, elements, step, 0)
+    yield b"\n"
+
+
+def _style(file: object, index: Index, place: Place) -> Style:
+    depth = len(place.path)
+    if isinstance(file, OpenFile):
+        return style_of(file, index.bounds[place.path], depth)
+    return Style(lead=b"\n" + b"  " * (depth + 1), tail=b"\n" + b"  " * depth)
+
+
+def _tree(frame: list[Path], beside: Mapping[Path, bytes], roots: tuple[Place, ...]) -> Tree:
+    by_path = {place.path: place for place in roots}
+    tree: Tree = {}
+    for path in dict.fromkeys((*frame, *beside, *by_path)):
+        around = tree
+        for name in path[:-1]:
+            around = around.setdefault(name, {})  # type: ignore[assignment]
+        around[path[-1]] = by_path[path] if path in by_path else beside[path]
+    return tree
+
+
+def _object(
+    tree: Tree, elements: Callable[[Place], Iterator[Piece]], step: bytes, depth: int
+) -> Iterator[Piece]:
+    margin = b"\n" + step * (depth + 1) if step else b""
+    before = b"{"
+    for name, value in tree.items():
+        yield before + margin + json.dumps(name, ensure_ascii=False).encode() + b":"
+        yield b" " if step else b""
+        if isinstance(value, dict):
+            yield from _object(value, elements, step, depth + 1)
+        elif isinstance(value, bytes):
+            yield _formatted(value, step, depth + 1)
+        else:
+            yield b"["
+            yield from elements(value)
+            yield b"]"
+        before = b","
+    yield (b"\n" + step * depth if step else b"") + b"}"
+
+
+def _formatted(text: bytes, step: bytes, depth: int) -> bytes:
+    style = Style(lead=b"\n" + step * depth if step else b"", step=step)
+    return style.document(text)
+
+
+def wrapper_of(beside: Mapping[Path, bytes]) -> dict[str, Any]:
+    """Return what stands beside arrays as one JSON object."""
+    made: dict[str, Any] = {}
+    for path, raw in beside.items():
+        around = made
+        for name in path[:-1]:
+            around = around.setdefault(name, {})
+        around[path[-1]] = msgspec.json.decode(raw)
+    return made
+
+
+def beside_of(wrapper: Mapping[str, Any], roots: tuple[Place, ...]) -> dict[Path, bytes]:
+    """Return the values of a wrapper that stand beside the arrays of *roots*."""
+    made: dict[Path, bytes] = {}
+
+    def visit(value: Mapping[str, Any], path: Path) -> None:
+        for name, inner in value.items():
+            here = (*path, name)
+            if any(here == place.path for place in roots):
+                continue
+            holds = any(here == place.path[: len(here)] for place in roots)
+            if holds and isinstance(inner, dict):
+                visit(inner, here)
+            else:
+                made[here] = msgspec.json.encode(inner)
+
+    visit(wrapper, ())
+    return made

@@ -1,0 +1,59 @@
+"""Calls something a while after it became due, in a thread of its own."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable
+
+_LONGEST_WAIT_SECONDS = 60.0
+
+
+class Schedule:
+    """Runs *work* some seconds after the first ``due`` since the last run."""
+
+    def __init__(self, seconds: float, work: Callable[[], bool]) -> None:
+        """*work* tells whether it is done; otherwise it is tried again, ever later."""
+        self._seconds, self._work = seconds, work
+        self._mutex = threading.Lock()
+        self._begin()
+
+    def _begin(self) -> None:
+        self._process = os.getpid()
+        self._due, self._stopped = threading.Event(), threading.Event()
+        self._thread: threading.Thread | None = None
+
+    def due(self) -> None:
+        """Say that there is something to do."""
+        if self._due.is_set() and self._process == os.getpid():
+            return
+        with self._mutex:
+            if self._process != os.getpid():  # threads do not survive a fork
+                self._begin()
+            self._due.set()
+            if self._thread is None and not self._stopped.is_set():
+                self._thread = threading.Thread(
+                    target=self._loop, name="fluxstore-checkpoint", daemon=True
+                )
+                self._thread.start()
+
+    def stop(self) -> None:
+        """Run no more; return when a run under way has ended."""
+        self._stopped.set()
+        self._due.set()
+        thread = self._thread
+        if thread is not None and self._process == os.getpid():
+            thread.join()
+
+    def _loop(self) -> None:
+        wait = self._seconds
+        while True:
+            self._due.wait()
+            if self._stopped.wait(wait):
+                return
+            self._due.clear()
+            if self._work():
+                wait = self._seconds
+            else:
+                wait = min(max(2 * wait, 1.0), _LONGEST_WAIT_SECONDS)
+                self._due.set()

@@ -16,6 +16,13 @@ declared, and another then checks that asking for it is refused. ``assert_pair``
 """
 
 from fluxstore.testing.backend import Backend
+from fluxstore.testing.conformance.abilities import (
+    TestBackup,
+    TestDeclarations,
+    TestPlaces,
+    TestSchema,
+    TestSnapshot,
+)
 from fluxstore.testing.conformance.concurrency import (
     TestProcesses,
     TestReopening,
@@ -66,9 +73,11 @@ from fluxstore.testing.conformance.verbs import (
 __all__ = [
     "Backend",
     "TestApplyIfNewer",
+    "TestBackup",
     "TestBooks",
     "TestChecks",
     "TestControl",
+    "TestDeclarations",
     "TestDeletes",
     "TestExpect",
     "TestFencing",
@@ -83,12 +92,15 @@ __all__ = [
     "TestOperators",
     "TestOrder",
     "TestPages",
+    "TestPlaces",
     "TestPrepare",
     "TestProcesses",
     "TestReferences",
     "TestReopening",
     "TestResidue",
     "TestScan",
+    "TestSchema",
+    "TestSnapshot",
     "TestThreads",
     "TestTransactions",
     "TestUnique",

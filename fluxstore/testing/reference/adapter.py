@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import ClassVar
 
@@ -16,12 +16,16 @@ from fluxstore.testing.reference.collection import ReferenceCollection
 from fluxstore.testing.reference.ledger import ReferenceLedger
 from fluxstore.testing.reference.memory import FileMemory, Memory
 
-_CAPABILITIES = {
-    Capability.TRANSACTIONS,
-    Capability.ATOMIC_LEDGER,
-    Capability.FENCING,
-    Capability.KEY_ORDER,
-}
+_CAPABILITIES = frozenset(
+    {
+        Capability.DURABLE,
+        Capability.TRANSACTIONS,
+        Capability.ATOMIC_LEDGER,
+        Capability.FENCING,
+        Capability.KEY_ORDER,
+        Capability.SNAPSHOT,
+    }
+)
 
 
 @attrs.frozen
@@ -42,6 +46,7 @@ class ReferenceAdapter:
     name: ClassVar[str] = "reference"
     Settings: ClassVar[type] = Settings
     EntitySettings: ClassVar[type] = EntitySettings
+    capabilities: frozenset[Capability] = _CAPABILITIES
 
     def __init__(self, opening: Opening) -> None:
         """Open the backend; ``ConfigError`` where a source's file is not there."""
@@ -49,8 +54,8 @@ class ReferenceAdapter:
         self.entities = opening.entities
         self.memory = self.open_memory(opening)
         self.ledger: Ledger = ReferenceLedger(self.memory)
-        durable = {Capability.DURABLE} if self.memory.durable else set()
-        self.capabilities = frozenset(_CAPABILITIES | durable)
+        if not self.memory.durable:
+            self.capabilities = _CAPABILITIES - {Capability.DURABLE}
         self._collections = {
             one.name: ReferenceCollection(one, self.entities, self.memory)
             for one in self.entities.values()
@@ -71,6 +76,10 @@ class ReferenceAdapter:
         """Make all commits of this thread one; other threads and processes wait to write."""
         with self.memory.transaction():
             yield
+
+    def snapshot(self) -> AbstractContextManager[None]:
+        """Make this thread's reads those of one moment while the context lasts."""
+        return self.memory.snapshot()
 
     def prepare(self, entities: Sequence[Entity]) -> None:
         """Do nothing: it is always ready."""

@@ -81,7 +81,8 @@ class Memory:
         if self._closed:
             raise BackendUnavailableError("is closed", backend=self.backend)
         draft: State | None = getattr(self._thread, "draft", None)
-        return draft or self.load()
+        view: State | None = getattr(self._thread, "view", None)
+        return draft or view or self.load()
 
     @contextmanager
     def transaction(self) -> Iterator[State]:
@@ -93,7 +94,7 @@ class Memory:
             raise UnsupportedError("is opened to be read only", backend=self.backend)
         with self.exclusive():
             outer: State | None = getattr(self._thread, "draft", None)
-            self._thread.draft = self.current().copy()
+            self._thread.draft = (outer or self.load()).copy()
             try:
                 yield self._thread.draft
                 if outer is None:
@@ -102,6 +103,15 @@ class Memory:
             except BaseException:
                 self._thread.draft = outer
                 raise
+
+    @contextmanager
+    def snapshot(self) -> Iterator[None]:
+        """Let this thread see what is committed now, while the context lasts."""
+        self._thread.view = self.current()
+        try:
+            yield
+        finally:
+            self._thread.view = None
 
     @contextmanager
     def lease(self, name: str) -> Iterator[None]:

@@ -122,6 +122,19 @@ def delete(
     return {name: before[name] - _count(plan, plan.all_entities[name]) for name in before}
 
 
+def notices(extras: Iterable[Extras], allowed: int | None) -> Iterator[str]:
+    """Yield why records only in the target stay there though their deletion was asked for."""
+    found = [one for one in extras if len(one)]
+    total = sum(map(len, found))
+    if allowed and total > allowed:
+        yield f"{total:,} records are only in the target, more than {allowed:,}: none was deleted"
+        return
+    for one in found if allowed != 0 else ():
+        if not one.deletable:
+            name = one.entity.name
+            yield f"{name}: the source has records without a readable key, so none was deleted"
+
+
 def _count(plan: Plan, entity: Entity) -> int:
     return plan.target.collection(entity).count(Query())
 

@@ -43,7 +43,8 @@ def migrate(
         if not options.dry_run:
             held.enter_context(target.adapter.ledger.lease(LEASE))
         plan = make_plan(source, target, entities, only=options.entities)
-        if (snapshot := has_snapshot(source.adapter)) is not None:
+        snapshot = has_snapshot(source.adapter)
+        if snapshot is not None and options.executor is None:  # it is of one thread's reads
             held.enter_context(snapshot.snapshot())
         scratch = held.enter_context(Scratch(options.scratch))
         return Migration(plan, options, scratch).run()
@@ -87,6 +88,7 @@ class Migration:
         self._extras: dict[str, Extras] = {}
         self._deleted: dict[str, int] = {}
         self._backup: Path | None = None
+        self._notices = list(plan.notices)
 
     def run(self) -> MigrationReport:
         """Do everything; a stop leaves a state to go on from."""
@@ -174,6 +176,7 @@ class Migration:
             found = finder.find(self._surveyed[entity.name], crossed, kept)
             self._extras[entity.name] = found
         allowed = None if self._way.delete_all else self.options.delete_extra
+        self._notices += extras.notices(self._extras.values(), allowed)
         self._deleted = extras.delete(self.plan, self.scratch, self._extras, allowed=allowed)
 
     def _settle(self) -> None:
@@ -218,7 +221,7 @@ class Migration:
             stopped=stopped,
             dry_run=options.dry_run,
             backup=self._backup,
-            notices=self.plan.notices,
+            notices=tuple(self._notices),
             problems_file=options.problems_file,
             extras_file=options.extras_file,
         )

@@ -46,6 +46,7 @@ def rollback(
             held.enter_context(end.adapter.ledger.lease(LEASE))
         if (snapshot := has_snapshot(target.adapter)) is not None:
             held.enter_context(snapshot.snapshot())
+            options = attrs.evolve(options, executor=None)  # a moment is of one thread's reads
         skipped = _refused(target, entities, options)
         plan = _plan(target, restored, entities, options, set(skipped))
         if into is not None:

@@ -218,7 +218,9 @@ def test_records_only_in_the_target_are_listed_and_make_exit_code_5(tmp_path):
 def test_records_only_in_the_target_are_deleted_when_their_number_is_given():
     target = reference()
     fill(target, Team(id="old"), User(id="extra", team_id="old"), User(id="extra 2"))
-    assert 5 == migrate(pile(*FAMILY), target, ENTITIES, options(delete_extra=2)).exit_code
+    refused = migrate(pile(*FAMILY), target, ENTITIES, options(delete_extra=2))
+    words = "3 records are only in the target, more than 2: none was deleted"
+    assert (5, (words,)) == (refused.exit_code, refused.notices[-1:])
     assert {"extra", "extra 2", "u", "v"} == keys(target, User)
 
     report = migrate(pile(*FAMILY), target, ENTITIES, options(delete_extra=3))
@@ -246,6 +248,7 @@ def test_nothing_is_deleted_where_the_source_has_records_without_a_readable_key(
     )
 
     assert (1, 0) == (by_entity(report)["notes"].extra, by_entity(report)["notes"].deleted)
+    assert "notes: the source has records without a readable key" in report.notices[-1]
     assert {1, 2} == keys(target, Note)
 
 

@@ -266,7 +266,7 @@ BAD = st.builds(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(
     items=st.lists(TEAMS | USERS | MEMBERS | BAD, max_size=14),
     there=st.lists(st.builds(User, id=KEYS, email=st.sampled_from("xyzvw")), max_size=3),

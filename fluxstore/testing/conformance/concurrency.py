@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from fluxstore.adapter import Adapter, Capability, Use
-from fluxstore.errors import ConstraintError, RecordExistsError
+from fluxstore.errors import ConstraintError, FluxstoreError, RecordExistsError
 from fluxstore.query import Query
 from fluxstore.records import Delete, Intent
 from fluxstore.testing import processes
@@ -49,6 +49,18 @@ class TestReopening:
             save(adapter, Album(id="x", name="again"))
         with backend.opened(use=Use.SOURCE) as adapter:
             assert row(Album(id="x", name="again")) == values_of(adapter, Album, "x")
+
+    def test_a_source_is_only_read(self, backend: Backend) -> None:
+        with backend.opened() as adapter:
+            save(adapter, Album(id="a", name="old"))
+        with backend.opened(use=Use.SOURCE) as adapter:
+            for change in (put(Album(id="b")), put(Album(id="a", name="new")), Delete("a")):
+                with pytest.raises(FluxstoreError):
+                    collection(adapter, Album).commit([change])
+        with backend.opened() as adapter:
+            assert {"a": row(Album(id="a", name="old"))} == {
+                key: dict(one.values) for key, one in everything_in(adapter, Album).items()
+            }
 
     def test_rules_hold_after_closing(self, backend: Backend) -> None:
         with backend.opened() as adapter:

@@ -359,6 +359,15 @@ class TestApplyIfNewer:
         assert {} == adapter.ledger.versions("tracks", ["t", "u"])
         assert [True] == list(tracks.apply_if_newer([good]))
 
+    def test_residue_travels_with_the_record(self, adapter: Adapter) -> None:
+        residue = Residue(extras={"note": [1, None]})
+        made = attrs.evolve(record(Album(id="a", name="x"), residue), version=Version(1, 1))
+        collection(adapter, Album).apply_if_newer([Versioned("a", made.version, made)])
+        assert residue == collection(adapter, Album).read(["a"])["a"].residue
+        bare = attrs.evolve(made, residue=Residue(), version=Version(1, 2))
+        collection(adapter, Album).apply_if_newer([Versioned("a", bare.version, bare)])
+        assert Residue() == collection(adapter, Album).read(["a"])["a"].residue
+
     def test_no_mark_is_made_and_the_version_travels_with_the_record(
         self, adapter: Adapter
     ) -> None:

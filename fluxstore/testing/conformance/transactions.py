@@ -110,6 +110,20 @@ class TestTransactions:
             work()
         assert 0 == count(adapter, Album)
 
+    def test_an_operation_of_an_undone_transaction_did_not_happen(self, adapter: Adapter) -> None:
+        need(adapter, Capability.ATOMIC_LEDGER)
+        create = [put(Album(id="a"), Intent.CREATE)]
+
+        def work() -> None:
+            with adapter.transaction():
+                collection(adapter, Album).commit(create, op_id="op-1")
+                raise _StopError
+
+        with pytest.raises(_StopError):
+            work()
+        collection(adapter, Album).commit(create, op_id="op-1")
+        assert 1 == count(adapter, Album)
+
     def test_transactions_of_threads_do_not_mix(self, adapter: Adapter) -> None:
         def build(name: str, *, fails: bool) -> None:
             with adapter.transaction():

@@ -12,18 +12,21 @@ from fluxstore import evaluate
 from fluxstore.errors import (
     BackendUnavailableError,
     ConflictError,
+    ConstraintError,
+    FluxstoreError,
+    OutcomeUnknown,
     RecordExistsError,
     RecordNotFoundError,
 )
 from fluxstore.records import Change, Delete, Intent, Key, Put, Record, Row
-from fluxstore_postgres.failures import RETRIED
+from fluxstore_postgres.failures import RETRIED, SilentServer
 from fluxstore_postgres.references import References
 from fluxstore_postgres.residues import SideResidue
-from fluxstore_postgres.rows import document_text, residue_document
 from fluxstore_postgres.rules import refuse_broken
 from fluxstore_postgres.statements import identifier, statement
 from fluxstore_postgres.tabling import Bound, Tabling, key_arrays
 from fluxstore_postgres.unit import Unit
+from fluxstore_postgres.writes import PLAIN, Ask
 
 ATTEMPTS = 5
 FORGET_EVERY = 1000
@@ -52,29 +55,43 @@ class Commits:
         if op_id is not None:
             self._database.make_ledger()
             bound = self._tabling.made()
-        if len(changes) == 1 and not (op_id or expect) and self._is_plain(bound):
-            return self._alone(bound, changes[0])
-        return self._retried(lambda: self._together(bound, changes, expect, op_id))
+        if len(changes) == 1 and self._is_plain(bound, changes[0], expect):
+            expected = expect.get(changes[0].key)
+            return self._retried(lambda: self._alone(bound, changes[0], expected, op_id), op_id)
+        return self._retried(lambda: self._together(bound, changes, expect, op_id), op_id)
 
-    def _is_plain(self, bound: Bound) -> bool:
+    def _is_plain(self, bound: Bound, change: Change, expect: Mapping[Key, Row]) -> bool:
         """Tell whether a change is one statement: no side table, no reference to look after.
 
         In a transaction it is not: what is refused must not spoil the rest.
         """
-        if self._database.connections.is_in_unit:
+        if self._database.connections.is_in_unit or not bound.table.is_own:
             return False
-        return bound.table.is_own and not self._tabling.references(bound)
+        changes_what_is_there = isinstance(change, Delete) or change.intent is Intent.CHANGE
+        if expect and not (changes_what_is_there and expect.keys() == {change.key}):
+            return False
+        return not self._tabling.references(bound)
 
     # one statement
 
-    def _alone(self, bound: Bound, change: Change) -> dict[Key, Record]:
-        asked, params = prepared(bound, change)
+    def _alone(
+        self, bound: Bound, change: Change, expected: Row | None, op_id: str | None
+    ) -> dict[Key, Record]:
+        ask = PLAIN
+        if expected is not None or op_id is not None:
+            ask = Ask(expected, op_id, self._codec.key_text(change.key) if op_id else "")
+        asked, params = bound.statements.writes.prepared(change, ask)
         where = attrs.evolve(bound.where, key=change.key)
-        rows = self._retried(
-            lambda: self._database.connections.run(asked, params, where=where, writes=True)
-        )
+        run = self._database.connections.run
+        rows = run(asked, params, where=where, writes=True, op_id=op_id or "")
+        if op_id is not None:
+            (is_known, *row) = rows[0]
+            if is_known:
+                return {} if isinstance(change, Delete) else self._tabling.read([change.key])
+            rows = [tuple(row)] if row[0] is not None else []
+            self._count_noted()
         if not rows:
-            raise self._missed(change)
+            raise self._conflict(change.key) if expected is not None else self._missed(change)
         return {} if isinstance(change, Delete) else bound.rows.records(rows)
 
     # several
@@ -88,7 +105,7 @@ class Commits:
     ) -> dict[Key, Record]:
         puts = [change.key for change in changes if isinstance(change, Put)]
         where = attrs.evolve(bound.where, key=changes[0].key if len(changes) == 1 else None)
-        with self._database.connections.unit(where) as unit:
+        with self._database.connections.unit(where, op_id=op_id or "") as unit:
             if op_id is None or self.note(unit, [c.key for c in changes], op_id):
                 self._expect(unit, bound, expect)
                 self._make(unit, bound, changes)
@@ -108,7 +125,7 @@ class Commits:
         where = attrs.evolve(bound.where, key=change.key)
         if isinstance(change, Delete):
             references.delete_referring(unit, change.key)
-        asked, params = prepared(bound, change)
+        asked, params = bound.statements.writes.prepared(change)
         rows = unit.run(asked, params, where=where)
         if not rows:
             raise self._missed(change)
@@ -118,15 +135,19 @@ class Commits:
     def note(self, unit: Unit, keys: Iterable[Key], op_id: str) -> bool:
         """Note an operation on *keys*; tell whether it is a new one."""
         ledger = identifier(self._database.make_ledger())
-        unit.op_id = op_id
         asked = statement("ops", "note", ledger=ledger)
         params = {"op_id": op_id, "entity": self._tabling.entity.name}
         texts = dict.fromkeys(map(self._codec.key_text, keys))
         noted = [unit.run(asked, {**params, "key": text}) for text in texts]
-        self._noted += 1
-        if self._noted % FORGET_EVERY == 1:
-            unit.run(statement("ops", "forget", ledger=ledger))
+        self._count_noted()
         return all(noted)
+
+    def _count_noted(self) -> None:
+        """Forget old operations every now and then; a failure is the next one's to mend."""
+        self._noted += 1
+        if self._noted % FORGET_EVERY == 0:
+            ledger = identifier(self._database.make_ledger())
+            self._database.connections.run(statement("ops", "forget", ledger=ledger), writes=True)
 
     def delete_if_there(self, unit: Unit, bound: Bound, change: Delete) -> int:
         """Delete a record with what goes with it; return how many, 0 or 1."""
@@ -150,19 +171,22 @@ class Commits:
         for key in keys:
             there = found.get(key)
             if there is None or self._whole(there.values) != self._whole(expect[key]):
-                raise ConflictError(
-                    "is no longer as it was read",
-                    backend=bound.where.backend,
-                    entity=bound.where.entity,
-                    key=key,
-                    next_step="read it again, decide anew",
-                )
+                raise self._conflict(key)
 
     def _whole(self, values: Row) -> bytes:
         """Return the canonical bytes of a record with the defaults of what it misses."""
         entity = self._tabling.entity
         whole = {f.name: evaluate.reading(entity, f)(values) for f in entity.fields}
         return self._codec.canonical(whole)
+
+    def _conflict(self, key: Key) -> ConflictError:
+        return ConflictError(
+            "is no longer as it was read",
+            backend=self._database.backend,
+            entity=self._tabling.entity.name,
+            key=key,
+            next_step="read it again, decide anew",
+        )
 
     def _missed(self, change: Change) -> RecordExistsError | RecordNotFoundError:
         facts: dict[str, Any] = {
@@ -174,42 +198,28 @@ class Commits:
             return RecordExistsError("a record with that key is there already", **facts)
         return RecordNotFoundError("no such record", **facts)
 
-    def _retried(self, work: Callable[[], T]) -> T:
-        """Return what *work* returns, tried again after a deadlock unless a transaction is open."""
+    def _retried(self, work: Callable[[], T], op_id: str | None) -> T:
+        """Return what *work* returns, tried again where that is safe.
+
+        After a deadlock nothing has happened; after a lost connection an operation with an id may
+        be repeated: if it had happened, it is known. A transaction that is open decides itself.
+        """
         attempts = 1 if self._database.connections.is_in_unit else ATTEMPTS
         for _ in range(attempts - 1):
             try:
                 return work()
-            except BackendUnavailableError as error:
-                cause = error.__cause__
-                if not isinstance(cause, psycopg.Error) or cause.sqlstate not in RETRIED:
+            except (BackendUnavailableError, OutcomeUnknown, ConstraintError) as error:
+                if not _may_repeat(error, op_id):
                     raise
         return work()
 
 
-def prepared(bound: Bound, change: Change) -> tuple[Any, Any]:
-    """Return the statement of a change and its parameters."""
-    table, statements = bound.table, bound.statements
-    if isinstance(change, Delete):
-        return statements.delete, table.key_inputs(change.key)
-    if change.intent is Intent.CHANGE:
-        return statements.put(change), _named(bound, change)
-    params: list[Any] = [column.input(change.values) for column in table.columns]
-    if table.is_own:
-        params.append(document_text(residue_document(table, change)))
-    return statements.put(change), params
-
-
-def _named(bound: Bound, put: Put) -> dict[str, Any]:
-    """Return the parameters of a change of some fields."""
-    table = bound.table
-    names = [name for name in put.values if name not in table.entity.key]
-    params: dict[str, Any] = {
-        f"value{at}": table.column(name).input(put.values) for at, name in enumerate(names)
-    }
-    params |= {f"key{at}": text for at, text in enumerate(table.key_inputs(put.key))}
-    if table.is_own:
-        params["names"] = names
-        residue = put.residue.to_json() if put.residue else None
-        params["residue"] = document_text(residue)
-    return params
+def _may_repeat(error: FluxstoreError, op_id: str | None) -> bool:
+    cause = error.__cause__
+    if not isinstance(cause, psycopg.Error):
+        return False
+    if isinstance(error, OutcomeUnknown):
+        return bool(op_id) and not isinstance(cause, SilentServer)
+    if isinstance(error, ConstraintError):  # the same operation, at the same moment
+        return bool(op_id) and cause.diag.constraint_name == "ops_pkey"
+    return cause.sqlstate in RETRIED

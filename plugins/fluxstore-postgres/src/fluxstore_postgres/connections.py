@@ -81,6 +81,7 @@ class Connections:
         *,
         where: Where | None = None,
         writes: bool = False,
+        op_id: str = "",
     ) -> list[TupleRow]:
         """Run one statement, by itself or in this thread's transaction, and return its rows.
 
@@ -95,7 +96,7 @@ class Connections:
             return self._run_alone(asked, params, where)
         except psycopg.Error as error:
             if writes or not is_lost(error) or isinstance(error, SilentServer):
-                raise outcome(error, where, is_open=writes) from error
+                raise outcome(error, where, is_open=writes, op_id=op_id) from error
         try:
             return self._run_alone(asked, params, where)
         except psycopg.Error as error:
@@ -108,6 +109,7 @@ class Connections:
         *,
         begin: Statement | None = None,
         seconds: float | None = None,
+        op_id: str = "",
     ) -> Iterator[Unit]:
         """Yield this thread's transaction: a new one, or a savepoint in the one that is open.
 
@@ -120,7 +122,7 @@ class Connections:
                 yield outer
             return
         with self._taken(where) as link:
-            unit = Unit(self, link, where, begin=begin, seconds=seconds)
+            unit = Unit(self, link, where, begin=begin, seconds=seconds, op_id=op_id)
             self._thread.unit = unit
             try:
                 with unit.transaction():

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from functools import cached_property
 
-from fluxstore.records import Intent, Put
 from fluxstore_postgres.statements import (
     NOTHING,
     Part,
@@ -19,6 +18,7 @@ from fluxstore_postgres.statements import (
     word,
 )
 from fluxstore_postgres.tables import Column, Table
+from fluxstore_postgres.writes import Writes
 
 NULL = word("NULL")
 LIMIT = word("%(limit)s")
@@ -31,7 +31,7 @@ class RecordStatements:
         """Compose what every statement shares."""
         self.table = table
         self._ledger = identifier(ledger) if ledger else None
-        self._changes: dict[object, Statement] = {}
+        self.writes = Writes(table, ledger, self.returning)
 
     # shared parts
 
@@ -138,77 +138,6 @@ class RecordStatements:
         """A record as JSON."""
         return statement("records", "raw", table=self.table.path, where=self._key_is)
 
-    # writing
-
-    def put(self, put: Put) -> Statement:
-        """Return the statement for a put; see ``parameters`` for what it takes."""
-        keeps = put.residue is None
-        if put.intent is Intent.CHANGE:
-            names = tuple(name for name in put.values if name not in self.table.entity.key)
-            return self._made((names, keeps), lambda: self._change(names, keeps=keeps))
-        return self._made((put.intent, keeps), lambda: self._insert(put.intent, keeps=keeps))
-
-    @cached_property
-    def delete(self) -> Statement:
-        """A record's end: a parameter for each part of the key."""
-        return statement("records", "delete", table=self.table.path, where=self._key_is)
-
-    def _made(self, kind: object, make: object) -> Statement:
-        found = self._changes.get(kind)
-        if found is None:
-            found = self._changes[kind] = make()  # type: ignore[operator]
-        return found
-
-    def _insert(self, intent: Intent, *, keeps: bool) -> Statement:
-        names = [column.at() for column in self.table.columns]
-        values = [column.write(column.typed(word("%s"))) for column in self.table.columns]
-        if self.table.residue is not None:
-            names.append(identifier(self.table.residue))
-            values.append(word("%s::jsonb"))
-        parts = {
-            "table": self.table.path,
-            "names": listed(names),
-            "values": listed(values),
-            "key": listed(column.at() for column in self.table.key),
-            "columns": self._returned(intent),
-        }
-        if intent is Intent.CREATE:
-            return statement("records", "create", **parts)
-        return statement("records", "replace", changes=self._replaced(keeps=keeps), **parts)
-
-    def _returned(self, intent: Intent) -> Part:
-        if self.table.is_own or intent is not Intent.REPLACE:
-            return self.returning
-        return listed([self.returning, word("t.xmax = 0")])
-
-    def _replaced(self, *, keeps: bool) -> Part:
-        rest = [c for c in self.table.columns if c.field.name not in self.table.entity.key]
-        parts = [filled("{} = excluded.{}", c.at(), c.at()) for c in rest or self.table.key]
-        if self.table.residue is not None:
-            column = identifier(self.table.residue)
-            kept = composed("records", "kept", column=column)
-            parts.append(kept if keeps else filled("{} = excluded.{}", column, column))
-        return listed(parts)
-
-    def _change(self, names: Sequence[str], *, keeps: bool) -> Statement:
-        columns = [self.table.column(name) for name in names]
-        parts = [
-            filled("{} = {}", c.at(), c.write(c.typed(word(f"%(value{at})s"))))
-            for at, c in enumerate(columns)
-        ]
-        if self.table.residue is not None:
-            column = identifier(self.table.residue)
-            parts.append(composed("records", "present" if keeps else "given", column=column))
-        key = self.table.key[0]
-        return statement(
-            "records",
-            "change",
-            table=self.table.path,
-            changes=listed(parts or [filled("{} = {}", key.at(), key.at("t"))]),
-            where=self._named_key_is,
-            columns=self.returning,
-        )
-
     # conditions
 
     @cached_property
@@ -217,16 +146,6 @@ class RecordStatements:
             (
                 filled("{} = {}", column.at("t"), column.write(column.typed(word("%s"))))
                 for column in self.table.key
-            ),
-            " AND ",
-        )
-
-    @cached_property
-    def _named_key_is(self) -> Part:
-        return listed(
-            (
-                filled("{} = {}", c.at("t"), c.write(c.typed(word(f"%(key{at})s"))))
-                for at, c in enumerate(self.table.key)
             ),
             " AND ",
         )

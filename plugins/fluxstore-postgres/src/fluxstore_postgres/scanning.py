@@ -28,8 +28,7 @@ class Scanning:
             return Page((), None, done=1.0)
         params: dict[str, Any] = {"limit": str(limit + 1)}
         if cursor is not None:
-            inputs = bound.table.key_inputs(after)
-            params |= {f"key{at}": text for at, text in enumerate(inputs)}
+            params |= bound.table.key_params(after)
         try:
             return self._whole(bound, params, limit, is_first=cursor is None)
         except UnreadableRecordError:

@@ -136,6 +136,10 @@ class Table:
         parts = key if isinstance(key, tuple) and len(self.entity.key) > 1 else (key,)
         return [c.form.encode(part) for c, part in zip(self.key, parts, strict=True)]
 
+    def key_params(self, key: Key) -> dict[str, str]:
+        """Return the texts of a key's parts as parameters ``key0``, ``key1`` and so on."""
+        return {f"key{at}": text for at, text in enumerate(self.key_inputs(key))}
+
     def key_text(self, table: str = "") -> Part:
         """Return SQL for the key's text, as ``Codec.key_text`` makes it in Python."""
         parts = [_key_text(column, table) for column in self.key]

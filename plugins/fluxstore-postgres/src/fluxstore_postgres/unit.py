@@ -44,11 +44,12 @@ class Unit:
         *,
         begin: Statement | None = None,
         seconds: float | None = None,
+        op_id: str = "",
     ) -> None:
         """Hold the connection; ``transaction`` begins and ends it."""
         self.link = link
         self.where = where
-        self.op_id = ""
+        self.op_id = op_id
         self._connections = connections
         self._seconds = seconds
         self._begin = begin or (_begin_in(seconds) if seconds else statement("session", "begin"))

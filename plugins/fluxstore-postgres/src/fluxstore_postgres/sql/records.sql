@@ -22,18 +22,30 @@ SELECT row_to_json(t)::text FROM {table} AS t WHERE {where}
 SELECT {key_text} FROM {table} AS t WHERE {where} ORDER BY {key} LIMIT %(limit)s::bigint
 
 -- create: a record that is new
-INSERT INTO {table} AS t ({names}) VALUES ({values}) ON CONFLICT ({key}) DO NOTHING
+INSERT INTO {table} AS t ({names}) SELECT {values} {where} ON CONFLICT ({key}) DO NOTHING
 RETURNING {columns}
 
 -- replace: a whole record, there or not
-INSERT INTO {table} AS t ({names}) VALUES ({values}) ON CONFLICT ({key}) DO UPDATE SET {changes}
-RETURNING {columns}
+INSERT INTO {table} AS t ({names}) SELECT {values} {where}
+ON CONFLICT ({key}) DO UPDATE SET {changes} RETURNING {columns}
 
 -- change: some fields of a record that is there
 UPDATE {table} AS t SET {changes} WHERE {where} RETURNING {columns}
 
 -- delete: a record
 DELETE FROM {table} AS t WHERE {where} RETURNING true
+
+-- once: a write that is not repeated, and the note that it was made; tells whether it is known
+WITH known AS (
+    SELECT FROM {ledger}.ops
+    WHERE op_id = %(op_id)s AND entity = {entity} AND key = %(op_key)s
+), done AS (
+    {write}
+), noted AS (
+    INSERT INTO {ledger}.ops (op_id, entity, key)
+    SELECT %(op_id)s, {entity}, %(op_key)s FROM done
+)
+SELECT EXISTS (SELECT FROM known), done.* FROM (SELECT) AS always LEFT JOIN done ON true
 
 -- join_residue: the side table of residue, for tables that were there before
 LEFT JOIN {ledger}.residue AS r ON r.entity = {entity} AND r.key = {key_text}

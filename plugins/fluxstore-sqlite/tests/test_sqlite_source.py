@@ -9,7 +9,12 @@ import threading
 import pytest
 
 from fluxstore.adapter import Use
-from fluxstore.errors import ConfigError, UnreadableRecordError, UnsupportedError
+from fluxstore.errors import (
+    BackendUnavailableError,
+    ConfigError,
+    UnreadableRecordError,
+    UnsupportedError,
+)
 from fluxstore.testing.conformance.support import collection, everything_in, save, values_of
 from fluxstore.testing.entities import Album, Book
 
@@ -85,6 +90,22 @@ def test_a_reader_of_a_busy_source_sees_whole_commits_only(filled, other, journa
 
     assert [] == torn
     assert values_of(source, Album, "b")["name"] == "n99"
+
+
+def test_a_snapshot_of_a_quiet_source_is_given_up_where_it_is_written_to(filled, other):
+    source = filled.open(use=Use.SOURCE)
+
+    with source.snapshot():
+        before = everything_in(source, Album)
+        assert before == everything_in(source, Album)
+        writer = other()
+        writer.execute("UPDATE albums SET name = 'during'")
+        with pytest.raises(BackendUnavailableError, match="was changed while it was read"):
+            values_of(source, Album, "a")
+    with source.snapshot():
+        assert values_of(source, Album, "a")["name"] == "during"
+        writer.execute("UPDATE albums SET name = 'after'")
+        assert values_of(source, Album, "b")["name"] == "during"
 
 
 def test_a_missing_file_is_refused_when_it_is_opened(file):

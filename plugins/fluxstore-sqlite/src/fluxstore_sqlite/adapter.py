@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
@@ -32,6 +32,7 @@ _ALWAYS = frozenset(
         Capability.KEY_ORDER,
         Capability.SCHEMA,
         Capability.BACKUP,
+        Capability.SNAPSHOT,
     }
 )
 
@@ -80,6 +81,10 @@ class SqliteAdapter:
         """Make all commits of this thread one; other writers wait."""
         with self._connections.write():
             yield
+
+    def snapshot(self) -> AbstractContextManager[None]:
+        """Make this thread's reads those of one moment while the context lasts."""
+        return self._connections.snapshot()
 
     def prepare(self, entities: Sequence[Entity]) -> None:
         """Make the tables of *entities* that are not there; indexes come with ``complete``."""

@@ -16,7 +16,7 @@ from fluxstore.errors import BackendUnavailableError, FluxstoreError, Unsupporte
 from fluxstore.ledger.lock import KernelLock
 from fluxstore_sqlite import sql
 from fluxstore_sqlite.failures import Where, no_file
-from fluxstore_sqlite.pool import Pool
+from fluxstore_sqlite.pool import Connection, Pool
 from fluxstore_sqlite.predicates import Predicates
 from fluxstore_sqlite.settings import Settings
 
@@ -66,7 +66,7 @@ class Connections:
 
     def there(self) -> bool:
         """Tell whether there is a file, or was one: asking it then says that it is gone."""
-        return self._pool.there()
+        return self._pool.there() and not getattr(self._thread, "looks_before_it", False)
 
     def is_writing(self) -> bool:
         """Tell whether this thread is in a transaction of its own."""
@@ -86,6 +86,9 @@ class Connections:
         held = self._held
         if held is not None:
             return work(held)
+        view: Connection | None = getattr(self._thread, "view", None)
+        if view is not None:
+            return self._ask_view(view, work)
         for _ in range(_ATTEMPTS):
             connection = self._pool.take()
             try:
@@ -107,6 +110,42 @@ class Connections:
     def ask_at_one_moment(self, work: Callable[[sqlite3.Connection], T]) -> T:
         """Return what *work* answers; all its statements see the same moment."""
         return self.ask(lambda driver: _at_one_moment(driver, work))
+
+    @contextmanager
+    def snapshot(self) -> Iterator[None]:
+        """Make this thread's reads those of one moment while the context lasts."""
+        if getattr(self._thread, "view", None) is not None:
+            yield
+        elif self.there():
+            connection = self._pool.take()
+            try:
+                _begin_to_read(connection.driver)
+                self._thread.view = connection
+                yield
+            except sqlite3.Error as error:
+                raise self._pool.failure(error) from error
+            finally:
+                self._thread.view = None
+                self._pool.give_back(connection)
+        else:
+            self._thread.looks_before_it = True
+            try:
+                yield
+            finally:
+                self._thread.looks_before_it = False
+
+    def _ask_view(self, view: Connection, work: Callable[[sqlite3.Connection], T]) -> T:
+        try:
+            answer = work(view.driver)
+        except sqlite3.Error as error:
+            raise self._pool.failure(error) from error
+        if self._pool.has_moved(view):
+            raise BackendUnavailableError(
+                f"{self.path} was changed while it was read",
+                backend=self.backend,
+                next_step="try again; what writes to it may go on",
+            )
+        return answer
 
     # writing
 
@@ -289,6 +328,12 @@ os.register_at_fork(after_in_child=_renew_all)
 def _call(callbacks: Sequence[Callable[[], None]]) -> None:
     for callback in callbacks:
         callback()
+
+
+def _begin_to_read(driver: sqlite3.Connection) -> None:
+    """Begin a transaction, whose moment SQLite fixes at the first read."""
+    driver.execute("BEGIN")
+    driver.execute("PRAGMA schema_version").fetchone()
 
 
 def _at_one_moment(driver: sqlite3.Connection, work: Callable[[sqlite3.Connection], T]) -> T:

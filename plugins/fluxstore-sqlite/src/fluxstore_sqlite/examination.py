@@ -34,6 +34,7 @@ def _settings(connections: Connections, capabilities: frozenset[Capability]) -> 
             'synchronous = "normal" may lose the last commits in a power cut',
             'set synchronous = "full"',
             blocks=True,
+            offline=True,
         )
 
 

@@ -89,7 +89,8 @@ def verify_certificate(path: Path, *, fingerprint: str | None = None) -> Certifi
 
 
 def _content(report: ValidationReport) -> dict[str, Any]:
-    equal = report.exit_code == 0
+    roots = all(one.source_root == one.target_root for one in report.entities)
+    equal = report.exit_code == 0 and roots
     content = {
         "kind": KIND,
         "format": FORMAT,

@@ -13,6 +13,7 @@ import msgspec
 from fluxstore.codec import Codec
 from fluxstore.entity import Entity
 from fluxstore.errors import shortened
+from fluxstore.migration.identity import scaled_fields
 from fluxstore.records import Record
 
 _SHOWN_CHARACTERS = 80
@@ -75,7 +76,10 @@ class Difference:
 
 
 def differing(entity: Entity, source: Record, target: Record) -> tuple[FieldDifference, ...]:
-    """Return the fields that differ: by value, by how a value is written, by the name it has."""
+    """Return the fields that differ: by value, by how a value is written, by the name it has.
+
+    The scale of a Decimal is how it is written: 1.10 is 1.1, and another document.
+    """
     codec = Codec.of(entity)
     values = codec.differing(source, target)
     found = [_by_value(entity, codec, name, source, target) for name in values]
@@ -112,7 +116,7 @@ def _json(value: Any) -> str:
 def _by_spelling(
     entity: Entity, codec: Codec, source: Record, target: Record, known: set[str]
 ) -> Iterator[FieldDifference]:
-    names = {*_names(source), *_names(target)} - known
+    names = {*_names(source), *_names(target), *scaled_fields(entity)} - known
     if not names:
         return
     one, other = _written(codec, source), _written(codec, target)

@@ -14,8 +14,8 @@ from fluxstore.codec import Codec, proof, value_bytes
 from fluxstore.codec.canonical import normal
 from fluxstore.entity import Entity, Field
 from fluxstore.evaluate import reading
-from fluxstore.kinds import Kind
-from fluxstore.records import Key, Record, Residue, Row
+from fluxstore.kinds import Kind, Type
+from fluxstore.records import Key, Record, Row
 
 PROOF_BYTES = 32
 SPELLING_BYTES = 8
@@ -66,21 +66,37 @@ def reference_digest(entity: Entity, field: Field, parent: Entity) -> RowDigest:
 def record_digest(entity: Entity) -> Callable[[Record], bytes]:
     """Return the function to a record's proof (SHA-256 of its canonical bytes) and its spelling.
 
-    The spelling's 8 bytes are zero where the residue says nothing of how values are written.
+    The spelling's 8 bytes tell apart what is equal by value and not as a document: the residue's
+    spelling and aliases, the scale of a Decimal. They are zero where there is none of that.
     """
-    encode = Codec.of(entity).record_bytes
+    codec = Codec.of(entity)
+    encode, scaled = codec.record_bytes, scaled_fields(entity)
 
     def digest(record: Record) -> bytes:
         residue = record.residue
-        if not (residue.spelling or residue.alias):
+        if not (residue.spelling or residue.alias or scaled):
             return proof(encode(record)) + _AS_WRITTEN
-        return proof(encode(record)) + xxhash.xxh3_64_digest(_written(residue))
+        parts: list[Any] = [residue.spelling, residue.alias]
+        if scaled:
+            values = {name: record.values[name] for name in scaled if name in record.values}
+            parts.append(codec.encode(values))
+        return proof(encode(record)) + xxhash.xxh3_64_digest(_written(parts))
 
     return digest
 
 
-def _written(residue: Residue) -> bytes:
-    parts = [residue.spelling, residue.alias]
+def scaled_fields(entity: Entity) -> tuple[str, ...]:
+    """Return the fields that hold a Decimal, however deep: 1.1 and 1.10 are two documents."""
+    return tuple(field.name for field in entity.fields if holds(field.type, Kind.DECIMAL))
+
+
+def holds(type_: Type, kind: Kind) -> bool:
+    """Tell whether values of *type_* may hold one of *kind*."""
+    inner = (*type_.items, *(member for _, member in type_.members))
+    return type_.kind is kind or any(holds(one, kind) for one in inner)
+
+
+def _written(parts: list[Any]) -> bytes:
     try:
         return _spelling.encode(parts)
     except OverflowError:  # MessagePack has no integer beyond 64 bits

@@ -12,7 +12,6 @@ from fluxstore.adapter import Page
 from fluxstore.codec import MAX_RECORD_BYTES, Codec
 from fluxstore.entity import Entity
 from fluxstore.errors import UnreadableRecordError
-from fluxstore.kinds import Kind, Type
 from fluxstore.migration import identity, scanning
 from fluxstore.migration.joins import Evidence
 from fluxstore.migration.plan import Plan, file_problem
@@ -45,7 +44,7 @@ class Look:
         self._plan, self._scratch, self._stopped, self._note = plan, scratch, stopped, note
         self._codec = Codec.of(entity)
         self._digest = identity.key_digest(entity)
-        self._weigh_all = any(map(_may_swell, (field.type for field in entity.fields)))
+        self._weigh_all = bool(identity.scaled_fields(entity))  # a Decimal is written out
         self._begin()
 
     def _begin(self) -> None:
@@ -161,9 +160,3 @@ def _weight(records: Sequence[Record]) -> int:
         return len(_encoder.encode([(dict(r.values), r.residue.extras) for r in records]))
     except (OverflowError, TypeError):  # integers beyond 64 bits: weigh one by one
         return MAX_RECORD_BYTES
-
-
-def _may_swell(type_: Type) -> bool:
-    """Tell whether canonical bytes may be longer than MessagePack's: a Decimal is written out."""
-    inner = (*type_.items, *(member for _, member in type_.members))
-    return type_.kind is Kind.DECIMAL or any(map(_may_swell, inner))

@@ -45,9 +45,6 @@ def validate(
     with ExitStack() as held:
         scratch = held.enter_context(Scratch(options.scratch))
         scratch.require(2 * plan.scratch_bytes)
-        for end in (source, target) if options.executor is None else ():
-            if (snapshot := has_snapshot(end.adapter)) is not None:
-                held.enter_context(snapshot.snapshot())
         listing = Listing(options, each)
         held.enter_context(listing)
         return Validation(plan, options, scratch, listing).run()
@@ -128,12 +125,18 @@ class Validation:
         return Side(end, entity, scratch=self._scratch, lens=lens, share=self._options.sample)
 
     def _read(self, pairs: list[tuple[Side, Side]]) -> None:
+        """Take all digests, each backend's at one moment; what differs is read again later."""
         sides = [side for pair in pairs for side in pair]
         sizes = {side.label: float(self._plan.sizes[side.entity.name].bytes) for side in sides}
         self._meter.sizes(sizes)
         self._meter.begin("compare")
         tasks = [lambda side=side: side.read(self._meter, self._options.stopped) for side in sides]
-        scanning.side_by_side(self._options.executor, tasks)
+        with ExitStack() as held:
+            for end in (self._plan.source, self._plan.target):
+                snapshot = has_snapshot(end.adapter)
+                if snapshot is not None and self._options.executor is None:
+                    held.enter_context(snapshot.snapshot())
+            scanning.side_by_side(self._options.executor, tasks)
 
     def _validated(self, source: Side, target: Side) -> Validated:
         entity = source.entity
@@ -182,6 +185,10 @@ class Validation:
         if seen != wanted:
             self._notices.append(
                 f"{entity.name}: records changed while they were compared; validate again"
+            )
+        elif locator.settled and joined.source_root.hex() != joined.target_root.hex():
+            self._notices.append(
+                f"{entity.name}: {locator.settled:,} records became equal while they were compared"
             )
 
     def _epoch(self) -> int:

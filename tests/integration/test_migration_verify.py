@@ -185,6 +185,34 @@ def test_a_lost_spelling_is_a_difference_and_a_void_one_is_none():
     assert 1 == one.equal
 
 
+def test_the_scale_of_a_decimal_counts():
+    from decimal import Decimal
+
+    from fluxstore.entity import Entities, entity, entity_of
+
+    @entity("prices")
+    class Price:
+        id: str
+        amount: Decimal
+        others: list[Decimal] | None = None
+
+    entities = Entities([entity_of(Price)])
+    target = reference(entities=entities)
+    fill(target, Price(id="a", amount=Decimal("1.10")), Price(id="b", amount=Decimal("1.1")))
+    fill(target, Price(id="c", amount=Decimal(1), others=[Decimal("2.0")]))
+    source = pile(
+        Price(id="a", amount=Decimal("1.10")),
+        Price(id="b", amount=Decimal("1.10")),
+        Price(id="c", amount=Decimal(1), others=[Decimal("2.00")]),
+        entities=entities,
+    )
+    report = validate(source, target, entities)
+
+    assert [("b", "amount", '"1.10"', '"1.1"'), ("c", "others", '["2.00"]', '["2.0"]')] == [
+        (one.key, *attrs.astuple(one.fields[0])) for one in report.differences
+    ]
+
+
 def test_what_is_in_quarantine_is_listed_and_not_counted_equal():
     source, target = migrated(Note(id=1), Note(id=2), Note(id=2), rejected(Note, "3"), User(id="u"))
     fill(target, Note(id=3, text="an older one, from when it was good"))
@@ -234,6 +262,7 @@ def test_what_settles_while_it_is_compared_is_no_difference():
     notes.before_page = arrive
     report = validate(source, target, ENTITIES)
     assert (0, 2) == (report.exit_code, by_entity(report)["notes"].equal)
+    assert ("notes: 1 records became equal while they were compared",) == report.notices
 
 
 def test_what_changes_while_it_is_compared_is_noticed():

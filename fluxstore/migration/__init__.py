@@ -1,1 +1,22 @@
-"""The engine of ``assess``, ``migrate``, ``validate``, ``repair`` and ``rollback``."""
+"""The engine of ``assess``, ``migrate``, ``validate``, ``repair`` and ``rollback``.
+
+It works on the contract alone (``Adapter``, ``Collection``, ``Ledger``), between any two backends,
+prints nothing, and keeps memory flat: what grows with the data is on disk (``scratch``).
+
+==================================== ==================================================
+what a command calls                 what it is made of
+==================================== ==================================================
+``assess.assess``                    ``plan``, ``survey`` (``look``, ``joins``,
+                                     ``suspects``, ``naming``)
+``migrate.migrate``                  the same, ``copy``, ``extras``
+``rollback.rollback``                ``migrate`` the other way round, after a backup
+``verify.validate``                  ``sides``, ``compare``, ``locate``, ``differences``
+``certificate.certify``,             a signed file of what ``validate`` found
+``certificate.verify_certificate``
+``repair.plan_repair``,              what ``validate`` found, as a file of lines
+``apply.apply_plan``, ``apply.undo``
+==================================== ==================================================
+
+All take ``options.Options`` and return a frozen report (``report``) with ``to_json()`` and
+``exit_code``; progress goes to a callback (``progress``).
+"""

@@ -26,7 +26,7 @@ from fluxstore.migration.spool import SHOWN
 from fluxstore.migration.survey import Survey, Surveyed
 from fluxstore.records import Reason, Rejected
 
-STAGES = (Stage(survey.STAGE, 1), Stage("copy", 2), Stage("compare", 0.2), Stage("complete", 0.3))
+STAGES = (Stage(survey.STAGE, 1), Stage("copy", 2), Stage("compare", 0.05), Stage("complete", 0.2))
 
 
 def migrate(

@@ -25,7 +25,7 @@ from fluxstore.migration.sides import Side
 from fluxstore.migration.spool import SHOWN
 from fluxstore.records import Problem, Record, Rejected
 
-_STAGES = (Stage("compare", 5), Stage("locate", 1))
+_STAGES = (Stage("compare", 20), Stage("locate", 1))
 
 
 def validate(

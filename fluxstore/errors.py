@@ -266,8 +266,9 @@ class UnreadableRecordError(BackendError):
     field: str = attrs.field(default="", kw_only=True)
 
     def subject(self) -> str:
-        """Return file, entity, key and field."""
-        return _joined(self.file or self.backend, self.entity, self.key, self.field)
+        """Return file, entity, key and field; of a long path no part is left out."""
+        rest = _joined(self.entity, self.key, self.field)
+        return " ".join(part for part in (printable(self.file or self.backend), rest) if part)
 
 
 @_fact

@@ -148,3 +148,11 @@ def test_a_shortened_value_is_printable_and_short():
     assert 40 == len(shortened("x" * 50))
     assert shortened("x" * 50).endswith("…")
     assert "['a\\nb']" == shortened(["a\nb"])
+
+
+def test_a_long_path_is_named_whole():
+    file = "/".join(["folder"] * 30) + "/users.json"
+
+    assert f"{file} users k name: bad" == str(
+        errors.UnreadableRecordError("bad", file=file, entity="users", key="k", field="name")
+    )

@@ -4,14 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import ClassVar
 
-from fluxstore.adapter import Capability, Finding, Opening
+from fluxstore.adapter import Capability, Finding, Opening, Part, Use
 from fluxstore.entity import Entity
 from fluxstore.errors import FluxstoreError
 from fluxstore_json.backend import Backend, log
+from fluxstore_json.backups import back_up, restore
 from fluxstore_json.checkpoints import Checkpointer
 from fluxstore_json.collection import JsonCollection
+from fluxstore_json.completing import complete
+from fluxstore_json.examining import findings
+from fluxstore_json.foreign import adopt
+from fluxstore_json.parts import parts_of
 from fluxstore_json.schedule import Schedule
 from fluxstore_json.settings import EntitySettings, Settings
 
@@ -40,11 +46,19 @@ class JsonAdapter:
             name: JsonCollection(entity, self._backend) for name, entity in opening.entities.items()
         }
         self.ledger = self._backend.ledger
+        self.ledger.from_files = self._parts
         self._checkpointer = Checkpointer(self._backend)
         self._schedule = Schedule(self._backend.checkpoint_seconds, self._checkpoint)
         if not self._backend.is_read_only:
-            self._backend.committed = self._committed
             self._checkpointer.recover()
+            adopt(self._backend)
+        if self._backend.use is Use.SERVE:
+            self._backend.committed = self._committed
+
+    def _parts(self, entity: str) -> Iterator[Part]:
+        """Yield what a file has beside its records; the file stays open meanwhile."""
+        place = self._backend.places[entity]
+        return self._backend.stream(lambda moment: parts_of(moment, place))
 
     def _committed(self) -> None:
         """After a durable change: fold it now, or see to it that it will be."""
@@ -72,19 +86,29 @@ class JsonAdapter:
         with self._backend.alone():
             yield
 
-    def prepare(self, entities: Sequence[Entity]) -> None:
-        """Make the folder."""
+    def prepare(self, entities: Sequence[Entity]) -> None:  # noqa: ARG002 - files come at the end
+        """Make the folder; files are made by ``complete``."""
+        self._backend.make_folder()
 
     def complete(self, entities: Sequence[Entity]) -> None:
-        """Fold."""
+        """Fold everything into the files of *entities*, in the order that was saved."""
+        complete(self._backend, self._checkpointer, entities)
 
     def examine(self) -> Sequence[Finding]:
-        """Look."""
-        return []
+        """Return what ``doctor`` should say."""
+        return list(findings(self._backend))
 
     def describe(self) -> str:
         """Return the folder."""
         return str(self._backend.folder.path)
+
+    def backup(self, folder: Path) -> Path:
+        """Copy all files, verified, to a new folder below *folder*; return it."""
+        return back_up(self._backend, self._checkpointer, folder)
+
+    def restore(self, backup: Path) -> None:
+        """Replace all files by those of a backup."""
+        restore(self._backend, self._checkpointer, backup)
 
     def close(self) -> None:
         """Fold what waits into the files and let go; ``FluxstoreError`` where it has to wait on."""
@@ -92,7 +116,7 @@ class JsonAdapter:
             return
         self._schedule.stop()
         try:
-            if not self._backend.is_read_only:
+            if self._backend.use is Use.SERVE:
                 self._checkpointer.run()
         finally:
             self._backend.close()

@@ -12,9 +12,10 @@ import attrs
 
 from fluxstore.adapter import Opening, Use
 from fluxstore.errors import BackendUnavailableError, ConfigError, FluxstoreError
-from fluxstore.ledger import Checkpoint, SidecarLedger, Transaction, facts, pending
+from fluxstore.ledger import Checkpoint, Transaction, facts, pending, translated
 from fluxstore_json.folder import Folder, checked_folder
 from fluxstore_json.forms import Form
+from fluxstore_json.ledger import JsonLedger
 from fluxstore_json.moment import Moment, Stale
 from fluxstore_json.places import Place, Places
 from fluxstore_json.rules import Rules
@@ -43,7 +44,7 @@ class Backend:
         self.places = Places(opening.entities, settings, own)
         self.forms = {name: Form(place, self.places) for name, place in self.places.items()}
         self.rules = Rules(opening.entities, self.places)
-        self.ledger = SidecarLedger(
+        self.ledger = JsonLedger(
             self.folder.path,
             opening.entities,
             read_only=self.is_read_only,
@@ -115,6 +116,17 @@ class Backend:
         if self.ledger.current is None:
             self.committed()
         return made
+
+    def stream(self, work: Callable[[Moment], Iterator[T]]) -> Iterator[T]:
+        """Yield what *work* yields of one moment, which lasts until the end."""
+        self._refuse_closed()
+        with self.ledger.reading() as connection:
+            yield from work(Moment(connection, self.shelves, accept=True))
+
+    def make_folder(self) -> None:
+        """Make the folder where it is not there yet."""
+        with translated(self.folder.path):
+            self.folder.path.mkdir(parents=True, exist_ok=True)
 
     def trial(self, place: Place, work: Callable[[Unit], T]) -> T:
         """Return what *work* would make of a unit of change, of which nothing lasts."""

@@ -58,6 +58,22 @@ class Checkpointer:
             finally:
                 self._lock.release()
 
+    @contextmanager
+    def alone_if_writing(self) -> Iterator[None]:
+        """Fold what waits and keep checkpoints out, where this backend may write at all."""
+        if self._backend.is_read_only or not self._ledger.exists():
+            yield
+            return
+        with self.alone():
+            self._recover()
+            for file in self._waiting():
+                self._write(file, waiting_only)
+            yield
+
+    def settle_all(self) -> None:
+        """Finish what a process left when it died, inside ``alone``."""
+        self._recover()
+
     def run(self) -> None:
         """Fold everything that waits into the files; a file that others changed is left alone."""
         if not self._waiting():
@@ -227,5 +243,5 @@ class Checkpointer:
 def waiting_only(moment: Moment, file: str) -> Iterator[Piece]:
     """Return *file* with what waits for it folded in."""
     if isinstance(moment.shelf(file).file, Absent):
-        return framed(moment, file, {}, ())
+        return framed(moment, file)
     return folded(moment, file)

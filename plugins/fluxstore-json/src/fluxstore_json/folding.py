@@ -41,6 +41,7 @@ class Fold:
         """Fold the changes of *place* and of what is inside its documents."""
         self._moment, self._place = moment, place
         self._shelf = moment.shelf(place.file)
+        self._planned = [n for n in planned if moment.places[n].root.name == place.name]
         self._composer = Composer(moment, place, planned)
 
     def touch(self) -> None:
@@ -53,6 +54,12 @@ class Fold:
             rows = pending.places(connection, each.name, folded)
             while some := list(islice(rows, _AT_ONCE)):
                 index.note("touch", self._place.name, self._touched(each, some))
+
+        for name in self._planned:
+            if self._moment.places[name].parent is not None:
+                rows_out = index.stream("out_of_order", name)
+                while found := list(islice(rows_out, _AT_ONCE)):
+                    index.note("touch", self._place.name, [(key, 0) for (key,) in found])
 
     def _touched(
         self, place: Place, rows: list[tuple[str, int, str | None]]

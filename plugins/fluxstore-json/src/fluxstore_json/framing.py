@@ -21,39 +21,42 @@ Tree: TypeAlias = "dict[str, Tree | bytes | Place]"
 
 
 def framed(
-    moment: Moment, file: str, beside: Mapping[Path, bytes], planned: Collection[str]
+    moment: Moment,
+    file: str,
+    beside: Mapping[Path, bytes] | None = None,
+    planned: Collection[str] = (),
+    style: Style | None = None,
 ) -> Iterator[Piece]:
     """Yield *file* made anew, with *beside* around its arrays.
 
-    *planned* names the entities whose order is in the index's plan.
+    *planned* names the entities whose order is in the index's plan; *style* is that of a file that
+    is not there yet.
     """
     shelf = moment.shelf(file)
-    index = shelf.index
-    roots = moment.places.roots(file)
-    styles = {place.name: _style(shelf.file, index, place) for place in roots}
+    index, roots = shelf.index, moment.places.roots(file)
+    styles = {place.name: _style(shelf.file, index, place, style) for place in roots}
     index.clear("clear_touched")
 
     def elements(place: Place) -> Iterator[Piece]:
-        fold, style = Fold(moment, place, planned), styles[place.name]
+        fold = Fold(moment, place, planned)
         fold.touch()
-        return laid_out(fold.planned(style), style)
+        return laid_out(fold.planned(styles[place.name]), styles[place.name])
 
     if not roots[0].path:
         yield b"["
         yield from elements(roots[0])
         yield b"]\n"
         return
-    tree = _tree(index.frame, {**index.beside, **beside}, roots)
-    step = styles[roots[0].name].step
-    yield from _object(tree, elements, step, 0)
+    tree = _tree(index.frame, {**index.beside, **(beside or {})}, roots)
+    yield from _object(tree, elements, styles[roots[0].name].step, 0)
     yield b"\n"
 
 
-def _style(file: object, index: Index, place: Place) -> Style:
+def _style(file: object, index: Index, place: Place, wished: Style | None) -> Style:
     depth = len(place.path)
     if isinstance(file, OpenFile):
         return style_of(file, index.bounds[place.path], depth)
-    return Style(lead=b"\n" + b"  " * (depth + 1), tail=b"\n" + b"  " * depth)
+    return wished or Style(lead=b"\n" + b"  " * (depth + 1), tail=b"\n" + b"  " * depth)
 
 
 def _tree(frame: list[Path], beside: Mapping[Path, bytes], roots: tuple[Place, ...]) -> Tree:

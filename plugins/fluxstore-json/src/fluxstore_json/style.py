@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 import attrs
 import msgspec
@@ -26,6 +27,17 @@ class Style:
     """What one more level is indented by; empty where a document is one line."""
     is_spaced: bool = False
     """Whether a one-line document has spaces behind commas and colons."""
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the style as JSON."""
+        texts = {"lead": self.lead, "tail": self.tail, "step": self.step}
+        return {name: text.decode() for name, text in texts.items()} | {"spaced": self.is_spaced}
+
+    @classmethod
+    def from_json(cls, value: Any) -> Style:
+        """Return the style of a JSON value."""
+        lead, tail, step = (str(value[name]).encode() for name in ("lead", "tail", "step"))
+        return cls(lead, tail, step, bool(value["spaced"]))
 
     @property
     def between(self) -> bytes:

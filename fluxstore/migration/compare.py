@@ -8,6 +8,7 @@ from itertools import pairwise
 
 import attrs
 
+from fluxstore.entity import Entity
 from fluxstore.migration import identity
 from fluxstore.migration.scratch import DIGEST_BYTES, Scratch, Table, aligned
 from fluxstore.migration.sides import PROVED_BYTES, Side
@@ -102,14 +103,9 @@ def _doubled(entries: list[bytes]) -> set[bytes]:
     return {one for one, other in pairwise(keys) if one == other}
 
 
-def held_keys(quarantine: Iterable[Rejected], scratch: Scratch) -> Table:
+def held_keys(entity: Entity, quarantine: Iterable[Rejected], scratch: Scratch) -> Table:
     """Return the digests of the keys in a quarantine."""
-    table = scratch.table(DIGEST_BYTES)
-    table.update(
-        {
-            identity.text_digest(one.problem.key)
-            for one in quarantine
-            if one.problem.reason is not Reason.FILE
-        }
-    )
+    digest, table = identity.text_digest(entity), scratch.table(DIGEST_BYTES)
+    keys = (one.problem.key for one in quarantine if one.problem.reason is not Reason.FILE)
+    table.update(set(map(digest, keys)))
     return table

@@ -61,7 +61,7 @@ class Finder:
         """
         entity = surveyed.entity
         target = self._plan.target.collection(entity)
-        protected = self._digests(kept)
+        protected = self._digests(entity, kept)
         if crossed is not None and target.count(Query()) <= crossed:
             return Extras(entity, self._scratch.lines(), deletable=True)
         found = self._scratch.table(DIGEST_BYTES)
@@ -69,13 +69,11 @@ class Finder:
             found.update(digests)
         return Extras(entity, self._named(entity, Index(found)), not surveyed.nameless)
 
-    def _digests(self, rejected: Iterable[Rejected]) -> Table:
+    def _digests(self, entity: Entity, rejected: Iterable[Rejected]) -> Table:
+        digest = identity.text_digest(entity)
         table = self._scratch.table(DIGEST_BYTES)
-        table.update(
-            identity.text_digest(one.problem.key)
-            for one in rejected
-            if one.problem.reason is not Reason.FILE
-        )
+        keys = (one.problem.key for one in rejected if one.problem.reason is not Reason.FILE)
+        table.update(map(digest, keys))
         return table
 
     def _keys(self, entity: Entity) -> Table:

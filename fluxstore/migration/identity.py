@@ -13,6 +13,7 @@ import xxhash
 from fluxstore.codec import Codec, proof, value_bytes
 from fluxstore.codec.canonical import normal
 from fluxstore.entity import Entity, Field
+from fluxstore.errors import UsageError
 from fluxstore.evaluate import reading
 from fluxstore.kinds import Kind, Type
 from fluxstore.records import Key, Record, Row
@@ -26,18 +27,32 @@ KeyDigest: TypeAlias = Callable[[Key], bytes]
 RowDigest: TypeAlias = Callable[[Row], bytes | None]
 
 
-def text_digest(text: str) -> bytes:
-    """Return the digest of a key given as text: 128 bits, so that no two keys are ever one."""
-    return xxhash.xxh3_128_digest(text.encode("utf-8", "surrogatepass"))
-
-
 def key_digest(entity: Entity) -> KeyDigest:
-    """Return the function from a plain key of *entity* to its digest."""
+    """Return the function from a plain key of *entity* to its digest.
+
+    128 bits of XXH3 over the key's text: enough that no two keys meet by chance.
+    """
     digest = xxhash.xxh3_128_digest
     if len(entity.key) == 1 and entity.field(entity.key[0]).type.scalar is Kind.STR:
         return lambda key: digest(key.encode())
     text = Codec.of(entity).key_text
     return lambda key: digest(text(key).encode())
+
+
+def text_digest(entity: Entity) -> Callable[[str], bytes]:
+    """Return the function from a key's text, as a problem names it, to the key's digest.
+
+    A text that is no key (``[3]``, a place in a file) has a digest too.
+    """
+    codec, digest = Codec.of(entity), key_digest(entity)
+
+    def made(text: str) -> bytes:
+        try:
+            return digest(codec.key_of_text(text))  # an upper-case UUID is the same key
+        except UsageError:
+            return xxhash.xxh3_128_digest(text.encode("utf-8", "surrogatepass"))
+
+    return made
 
 
 def unique_digest(entity: Entity, group: tuple[str, ...]) -> RowDigest:

@@ -9,7 +9,6 @@ from typing import TypeAlias
 
 from fluxstore.codec import Codec
 from fluxstore.errors import UnreadableRecordError
-from fluxstore.migration import identity
 from fluxstore.migration.compare import Joined
 from fluxstore.migration.differences import Difference, FieldDifference, Kind, differing
 from fluxstore.migration.progress import Meter, Stopped
@@ -42,7 +41,7 @@ class Locator:
         known = Index(held)
         for side in (self._source, self._target):
             for rejected in side.rejected:
-                if identity.text_digest(rejected.problem.key) not in known:
+                if side.named(rejected.problem.key) not in known:
                     self._undecodable(rejected)
         self._name_doubled(found.doubled)
         if len(found.missing) or len(found.diverged):

@@ -44,6 +44,7 @@ class Look:
         self._plan, self._scratch, self._stopped, self._note = plan, scratch, stopped, note
         self._codec = Codec.of(entity)
         self._digest = identity.key_digest(entity)
+        self._named = identity.text_digest(entity)
         self._weigh_all = bool(identity.scaled_fields(entity))  # a Decimal is written out
         self._begin()
 
@@ -94,7 +95,7 @@ class Look:
         if not key or _INDEX.match(key):
             self.nameless += 1
         else:
-            self.evidence.rejected.add(identity.text_digest(key))
+            self.evidence.rejected.add(self._named(key))
         self._note(self.problems, rejected)
 
     def may_collide(self) -> bool:
@@ -128,7 +129,7 @@ class Look:
             yield record, at_source(rejected, record, self._codec, self.place)
 
     def _set_aside(self, rejected: Rejected) -> None:
-        self.evidence.aside.add(identity.text_digest(rejected.problem.key))
+        self.evidence.aside.add(self._named(rejected.problem.key))
         self._note(self.problems, rejected)
 
     def convict(
@@ -138,7 +139,7 @@ class Look:
         convicted = self.suspects.convicted(stays, known) if len(self.suspects) else []
         for rejected in convicted:
             self._set_aside(rejected)
-        return [identity.text_digest(rejected.problem.key) for rejected in convicted]
+        return [self._named(rejected.problem.key) for rejected in convicted]
 
     def _too_large(self, records: Sequence[Record]) -> Iterator[tuple[Record, Rejected]]:
         for at in range(0, len(records), _WEIGHED_RECORDS):

@@ -37,7 +37,7 @@ class Side:
         self.rejected = Problems(scratch)
         self.refused: Problem | None = None
         self.records = 0
-        self.key = identity.key_digest(entity)
+        self.key, self.named = identity.key_digest(entity), identity.text_digest(entity)
         self._record = identity.record_digest(entity)
         self._lens, self._looked_at = lens, _chosen(share)
 
@@ -75,7 +75,7 @@ class Side:
     def _take(self, page: Page) -> None:
         for rejected in page.rejected:
             self.rejected.add(rejected)
-            self.unreadable.add(identity.text_digest(rejected.problem.key))
+            self.unreadable.add(self.named(rejected.problem.key))
         seen: Iterable[Record] = page.records
         if self._lens is not None:
             seen = map(self._lens, seen)

@@ -146,7 +146,7 @@ class Validation:
             return attrs.evolve(made, refused=refused)
         quarantine = list(self._quarantine(entity))
         self._quarantined += [rejected.problem for rejected in quarantine][:SHOWN]
-        held = held_keys(quarantine, self._scratch)
+        held = held_keys(entity, quarantine, self._scratch)
         joined = join(source, target, held, self._scratch)
         locator = self._locator(source, target)
         locator.run(joined, held)

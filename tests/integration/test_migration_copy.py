@@ -30,6 +30,7 @@ from moving import (
 from pile import piled, rejected
 
 from fluxstore.adapter import Batch, Part
+from fluxstore.entity import Entities, entity, entity_of
 from fluxstore.errors import (
     EntityNotFoundError,
     MigrationError,
@@ -352,3 +353,25 @@ def test_progress_ends_at_the_end_and_never_goes_back():
 
 def stage(progress) -> str:
     return progress.stage
+
+
+def test_a_key_spelled_otherwise_in_a_problem_is_the_same_key():
+    from uuid import UUID
+
+    @entity("things")
+    class Thing:
+        id: UUID
+        name: str = ""
+
+    entities, ident = Entities([entity_of(Thing)]), UUID("6ba7b810-9dad-11d1-80b4-00c04fd430c8")
+    target = reference(entities=entities)
+    fill(target, Thing(id=ident, name="from when it was good"))
+    source = pile(rejected(Thing, str(ident).upper()), entities=entities)
+    report = migrate(source, target, entities, options(delete_extra=5))
+
+    assert (0, 0) == (report.entities[0].extra, report.entities[0].deleted)
+    assert {ident} == {one.key for one in everything_of(target, entities["things"])}
+
+
+def everything_of(end: End, entity):
+    return end.collection(entity).scan(None, 100).records

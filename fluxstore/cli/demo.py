@@ -203,6 +203,13 @@ def _documents() -> dict[str, Any]:
     return {path.name: json.loads(path.read_bytes()) for path in Path("data").glob("*.json")}
 
 
+def _path_line() -> list[str]:
+    """Return how to find the command in another folder, where `uv run` found it for the user."""
+    if "UV_RUN_RECURSION_DEPTH" not in os.environ:
+        return []
+    return [f"  export PATH={Path(sys.argv[0]).absolute().parent}:$PATH"]
+
+
 def _ending(story: Story, seconds: float) -> list[str]:
     folder = story.folder
     page = [f"  {folder / 'report.html'}: the validation as a page"]
@@ -219,6 +226,7 @@ def _ending(story: Story, seconds: float) -> list[str]:
         f"  {folder / '.fluxstore'}: certificates, backups, the private PostgreSQL (stopped)",
         "",
         Styled("What to try next", "bold"),
+        *_path_line(),
         f"  cd {folder}",
         "  fluxstore status",
         "  change a value in data/users.json, then: fluxstore validate",

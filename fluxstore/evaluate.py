@@ -199,7 +199,7 @@ def position(entity: Entity, query: Query, text: str) -> Any:
 
 
 def position_values(entity: Entity, query: Query, text: str) -> tuple[list[Any], Key]:
-    """Return the ordered fields' values and the key that a cursor names; ``UsageError`` as above."""
+    """Return the ordered fields' values and the key that a cursor names; else ``UsageError``."""
     codec = Codec.of(entity)
     try:
         padded = text + "=" * (-len(text) % 4)

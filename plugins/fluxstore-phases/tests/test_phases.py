@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
-from fluxstore_phases.phases import OFF, PHASES, Role, Side, phase_of
 
 from fluxstore.config.structuring import structure
 from fluxstore.errors import ConfigError, PhaseOrderError
+from fluxstore_phases.phases import OFF, PHASES, Role, Side, phase_of
 from fluxstore_phases.routes import actual_phase
 from fluxstore_phases.settings import Settings
 
@@ -33,9 +35,7 @@ def test_one_side_is_authority_in_every_phase():
 
 def test_neighbouring_phases_change_the_authority_once():
     authorities = [phase.reads for phase in PHASES]
-    assert 1 == sum(
-        one is not other for one, other in zip(authorities, authorities[1:], strict=False)
-    )
+    assert 1 == sum(one is not other for one, other in pairwise(authorities))
 
 
 @pytest.mark.parametrize("named", ["dual_write", 1, "1"])
@@ -43,14 +43,14 @@ def test_a_phase_is_found_by_name_or_number(named):
     assert "dual_write" == phase_of(named).name
 
 
-@pytest.mark.parametrize("named", ["banana", -1, "-1", "1e3", "４", 6, True, "", "dual write"])
+@pytest.mark.parametrize("named", ["banana", -1, "-1", "1e3", "\uff14", 6, True, "", "dual write"])
 def test_what_names_no_phase_lists_the_phases(named):
     with pytest.raises(ValueError, match="0 off, 1 dual_write"):
         phase_of(named)
 
 
 def test_settings_refuse_an_unknown_phase_with_its_key(tmp_path):
-    with pytest.raises(ConfigError, match="policy.*phase.*banana"):
+    with pytest.raises(ConfigError, match=r"policy.*phase.*banana"):
         settings(tmp_path, source="json", phase="banana")
 
 

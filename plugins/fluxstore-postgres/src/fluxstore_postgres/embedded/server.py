@@ -37,6 +37,8 @@ SETTINGS = {
     "log_error_verbosity": "terse",
     "log_min_error_statement": "panic",
     "jit": "off",
+    # By default a role's own schema comes first, and this role is called as the ledger's schema is.
+    "search_path": "public",
 }
 NOT_DURABLE = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
 

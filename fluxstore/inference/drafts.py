@@ -83,12 +83,14 @@ def _with_children(draft: Draft) -> Draft:
 def _child(parent: Draft, name: str, values: Values) -> Draft | None:
     shape = values.records
     only_arrays = values.kinds == {"list"} and not values.nulls
-    if shape is None or not shape.count or shape.odd or not only_arrays:
+    if shape is None or not shape.count or not only_arrays:
+        return None
+    if shape.odd > (shape.count + shape.odd) * keys.MOST_BAD:
         return None
     own = naming.snake(name)
     if own in NEEDS_PARENT:
         own = f"{naming.singular(parent.name)}_{own}"
     key = keys.choose(shape, own, nested=True)
-    if key is None or "." in name:
+    if key is None or "." in name or (shape.odd and not key.is_own):
         return None
     return _with_children(Draft(own, shape, key, parent.file, name, parent))

@@ -8,6 +8,7 @@ from collections.abc import Callable
 import attrs
 
 from fluxstore.inference import naming
+from fluxstore.inference.keys import kind_of_key
 from fluxstore.inference.observing import EXACT_IN_A_FLOAT, MAX_INT, Values
 from fluxstore.inference.plan import FieldPlan
 
@@ -44,6 +45,12 @@ def _several(values: Values, kinds: set[str]) -> tuple[str, str]:
     if not kinds <= set(SCALARS) or values.largest > MAX_INT:
         return ANY, remark
     return " | ".join(kind for kind in SCALARS if kind in kinds), remark
+
+
+def _of_key(values: Values) -> tuple[str, str]:
+    """Return the annotation of a key: of most of its values, so that a bad one is named as bad."""
+    annotation = "int" if kind_of_key(values) == "int" else _text(values)[0]
+    return annotation, ""
 
 
 def _text(values: Values) -> tuple[str, str]:
@@ -90,7 +97,7 @@ _ONE_KIND: dict[str, Callable[[Values], tuple[str, str]]] = {
 
 def plan_field(json_name: str, name: str, values: Values, *, count: int, in_key: bool) -> FieldPlan:
     """Return the plan of a field that was seen in *count* records."""
-    annotation, comment = annotation_of(values)
+    annotation, comment = _of_key(values) if in_key else annotation_of(values)
     plain = naming.snake(json_name)
     nulls, missing = bool(values.nulls), values.present < count
     made = FieldPlan(

@@ -9,8 +9,8 @@ from fluxstore.inference.observing import POSITIONS, Shape, Values
 
 OWN = ("id", "_id", "uuid", "guid")
 PARTS = ("id", "uuid", "number", "no", "nr", "code")
-MOST_MISSING = 0.1
-"""A field named like a key is taken for it even where a tenth of the records lack it."""
+MOST_BAD = 0.1
+"""A field named like a key is taken for it even where a tenth of the records are bad."""
 
 
 @attrs.frozen
@@ -21,6 +21,8 @@ class KeyChoice:
     reason: str
     in_parent: bool = False
     warning: str = ""
+    is_own: bool = False
+    """Whether the field is named as a key usually is."""
 
 
 def choose(shape: Shape, entity: str, *, nested: bool = False) -> KeyChoice | None:
@@ -50,9 +52,14 @@ def _single_kind(values: Values) -> bool:
     return values.kinds in ({"str"}, {"int"})
 
 
+def kind_of_key(values: Values) -> str:
+    """Return the kind that a key's values have, but for a few bad ones: ``str`` or ``int``."""
+    return max(("str", "int"), key=lambda kind: values.counts.get(kind, 0))
+
+
 def _may_be_key(values: Values, count: int) -> bool:
-    there = values.present - values.nulls
-    return _single_kind(values) and there >= count * (1 - MOST_MISSING) and there > 0
+    there = values.counts.get(kind_of_key(values), 0)
+    return there >= count * (1 - MOST_BAD) and there > 0
 
 
 def _complete(values: Values, shape: Shape) -> bool:
@@ -62,27 +69,36 @@ def _complete(values: Values, shape: Shape) -> bool:
 
 def _named_like_a_key(name: str, shape: Shape) -> KeyChoice:
     values = shape.fields[name]
-    lacking = shape.count - (values.present - values.nulls)
-    twice = len(values.hashes or ()) - len(set(values.hashes or ()))
+    lacking = shape.count - values.counts[kind_of_key(values)]
+    twice = _twice(values)
     parts = []
     if lacking:
-        parts.append(f"{lacking:,} of {shape.count:,} records have no {name}")
+        parts.append(f"{lacking:,} of {shape.count:,} records have no good {name}")
     if twice and values.checked:
         parts.append(f"{twice:,} of {shape.count:,} have the {name} of another")
     reason = "named like a key" + ("" if parts else ", never twice")
-    return KeyChoice((name,), reason, warning=" and ".join(parts))
+    return KeyChoice((name,), reason, warning=" and ".join(parts), is_own=True)
 
 
 def _nested(shape: Shape, own: list[str]) -> KeyChoice | None:
     for name in own:
         if _complete(shape.fields[name], shape) and shape.fields[name].is_unique():
-            return KeyChoice((name,), "in every record, never twice")
+            return KeyChoice((name,), "in every record, never twice", is_own=True)
     positions = [name for name in shape.fields if naming.snake(name) in POSITIONS]
     for name in (*own, *positions, *shape.fields):
         values = shape.fields[name]
         if values.hashes is not None and _complete(values, shape) and values.unique_in_parent:
             return KeyChoice((name,), "never twice within one parent", in_parent=True)
+    for name in own:
+        values = shape.fields[name]
+        if _may_be_key(values, shape.count) and _twice(values) <= shape.count * MOST_BAD:
+            return _named_like_a_key(name, shape)
     return None
+
+
+def _twice(values: Values) -> int:
+    """Return how many values are those of another record."""
+    return len(values.hashes or ()) - len(set(values.hashes or ()))
 
 
 def _pair(shape: Shape) -> KeyChoice | None:

@@ -54,7 +54,8 @@ class Values:
 
     present: int = 0
     nulls: int = 0
-    kinds: set[str] = attrs.field(factory=set)
+    counts: dict[str, int] = attrs.field(factory=dict)
+    """How many values of each kind (Python's name of it) there were, nulls left out."""
     texts: tuple[str, ...] = TEXT_KINDS
     """What every text so far could be, beside text."""
     largest: int = 0
@@ -77,7 +78,7 @@ class Values:
         if value is None:
             self.nulls += 1
             return
-        self.kinds.add(kind)
+        self.counts[kind] = self.counts.get(kind, 0) + 1
         if kind == "str":
             self._see_text(value)
         elif kind == "int":
@@ -107,9 +108,19 @@ class Values:
             self.items.see(item)
 
     @property
+    def kinds(self) -> set[str]:
+        """The kinds of values that there were."""
+        return set(self.counts)
+
+    @property
+    def named(self) -> int:
+        """How many values could name a record: texts and integers."""
+        return self.counts.get("str", 0) + self.counts.get("int", 0)
+
+    @property
     def checked(self) -> bool:
-        """Tell whether ``hashes`` holds every value."""
-        return self.hashes is not None and len(self.hashes) == self.present - self.nulls
+        """Tell whether ``hashes`` holds every value that could name a record."""
+        return self.hashes is not None and len(self.hashes) == self.named
 
     def is_unique(self) -> bool:
         """Tell whether no two values are the same, as far as every value was kept."""

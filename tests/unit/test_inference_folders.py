@@ -167,13 +167,28 @@ def test_a_field_that_names_several_kinds_is_no_reference(tmp_path):
     assert "" == field(inferred(tmp_path)["log"], "entity_id").references
 
 
+def test_keys_of_another_type_do_not_hide_the_key(tmp_path):
+    write(tmp_path, users=[{"id": f"u{at}"} for at in range(40)] + [{"id": True}, {"id": 1.5}])
+
+    assert "str" == field(inferred(tmp_path)["users"], "id").annotation
+
+
+def test_bad_children_do_not_hide_the_others(tmp_path):
+    tasks = [{"id": at} for at in range(40)]
+    write(tmp_path, projects=[{"id": 1, "tasks": [*tasks, "x", {"title": "no id"}, {"id": 3}]}])
+    found = inferred(tmp_path)["tasks"]
+
+    assert ("id",) == found.key
+    assert 42 == found.records
+
+
 def test_bad_records_do_not_hide_the_key(tmp_path):
     records = [{"id": at} for at in range(40)] + [{"name": "no id"}, 5, {"id": 1}]
     write(tmp_path, users=records)
     users = inferred(tmp_path)["users"]
 
     assert ("id",) == users.key
-    assert "1 of 42 records have no id and 1 of 42 have the id of" in " ".join(users.reasons)
+    assert "1 of 42 records have no good id and 1 of 42 have the id of" in " ".join(users.reasons)
     assert "1 of the items are no objects" in " ".join(users.reasons)
 
 

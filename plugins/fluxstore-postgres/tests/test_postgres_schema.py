@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from pathlib import Path
 from typing import Any
 
@@ -195,11 +196,11 @@ def test_settings_that_lose_data_block(own_server: Any, open_adapter: Any) -> No
 def test_missing_rights_come_with_the_sql_for_an_administrator(
     postgres_dsn: str, open_adapter: Any, sql: Any
 ) -> None:
-    sql.execute('DROP ROLE IF EXISTS "may little"')
-    sql.execute('CREATE ROLE "may little" LOGIN')
+    role = f"may little {secrets.token_hex(4)}"  # roles are the whole server's
+    sql.execute(f'CREATE ROLE "{role}" LOGIN')
     sql.execute("CREATE TABLE albums (id text PRIMARY KEY, name text, released timestamptz)")
     sql.execute("ALTER TABLE albums ADD price numeric")
-    dsn = psycopg.conninfo.make_conninfo(postgres_dsn, user="may little")
+    dsn = psycopg.conninfo.make_conninfo(postgres_dsn, user=role)
     try:
         adapter = open_adapter(dsn, ENTITIES)
         with pytest.raises(AccessError) as caught:
@@ -214,8 +215,8 @@ def test_missing_rights_come_with_the_sql_for_an_administrator(
         assert albums_in(adapter) == {"a"}
         adapter.close()
     finally:
-        sql.execute('DROP OWNED BY "may little" CASCADE')
-        sql.execute('DROP ROLE "may little"')
+        sql.execute(f'DROP OWNED BY "{role}" CASCADE')
+        sql.execute(f'DROP ROLE "{role}"')
 
     assert "doctor" in str(caught.value)
     assert all(one.blocks for one in found)

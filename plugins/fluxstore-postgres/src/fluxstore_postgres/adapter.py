@@ -39,6 +39,8 @@ class PostgresAdapter:
             Capability.DURABLE,
             Capability.TRANSACTIONS,
             Capability.ATOMIC_LEDGER,
+            Capability.FENCING,
+            Capability.CAPTURE,
             Capability.KEY_ORDER,
             Capability.SCHEMA,
             Capability.BACKUP,

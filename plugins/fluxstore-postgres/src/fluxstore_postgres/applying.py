@@ -18,11 +18,15 @@ class Applying:
         """Take the table when a change comes."""
         self._tabling = tabling
         self._commits = Commits(tabling)
+        self._is_captured = False
 
     def apply(self, changes: Sequence[Versioned]) -> list[bool]:
         """Apply each change that is newer than what is here, all in one transaction."""
         self._tabling.database.make_ledger()
         bound = self._tabling.made()
+        if not self._is_captured:
+            self._tabling.database.govern()  # a version once noted must go up with every write
+            self._is_captured = True
         with self._tabling.database.connections.unit(bound.where) as unit:
             unit.run(self._statement("apply_mode"))
             applied = [self._one(unit, bound, change) for change in changes]

@@ -10,8 +10,10 @@ from contextlib import contextmanager
 from typing import Any, TypeVar
 
 import attrs
+import msgspec
 import psycopg
 from psycopg.rows import TupleRow
+from psycopg.types.json import set_json_loads
 from psycopg_pool import ConnectionPool, PoolTimeout
 
 from fluxstore_postgres.dsn import Target
@@ -239,6 +241,7 @@ class Connections:
 
     def _configure(self, link: Link) -> None:
         link.call = self._watchdog.watch(link)
+        set_json_loads(_json, link)
         milliseconds = str(max(1, round(self.timeout_seconds * 1000)))
         params = {"timeout": milliseconds, "read_only": "on" if self._read_only else "off"}
         self.call(link, "set_up", lambda: link.execute(self._setup.text, params))
@@ -257,3 +260,11 @@ def _reporting_to(health: Health) -> type[Link]:
             return made
 
     return Reporting
+
+
+def _json(text: str | bytes) -> Any:
+    """Return a JSON document; an error of the driver's for one that Python cannot hold."""
+    try:
+        return msgspec.json.decode(text)
+    except (msgspec.DecodeError, ValueError, RecursionError) as error:
+        raise psycopg.DataError(f"a JSON document that cannot be read: {error}") from error

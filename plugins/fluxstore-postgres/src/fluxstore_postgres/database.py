@@ -11,6 +11,7 @@ from fluxstore.adapter import Opening, Use
 from fluxstore.entity import Entity
 from fluxstore.errors import ConfigError, UnsupportedError
 from fluxstore_postgres import ddl
+from fluxstore_postgres.capture import Capture
 from fluxstore_postgres.catalogue import FoundTable, Spot, bound, find_tables
 from fluxstore_postgres.connections import Connections
 from fluxstore_postgres.failures import Constraint, Where
@@ -114,6 +115,7 @@ class Database:
             for one in self._statements_to_complete(missing, is_new=True) if whole else ():
                 unit.run(_plain(one))
             self.look()
+            self._capture(unit, missing)
 
     def make_all(self) -> None:
         """Make every table and the ledger before a transaction, which they must not be part of.
@@ -195,6 +197,20 @@ class Database:
                 unit.do("make", lambda: unit.link.execute(text.as_string(None).encode()))
                 self._has_ledger = True
         return self.ledger_schema
+
+    def govern(self) -> None:
+        """Fence and capture writes to every table that is there, from now on."""
+        self.make_ledger()
+        with self._lock, self._making() as unit:
+            self.look()
+            Capture(self.ledger_schema).make(unit, list(self._tables.values()))
+
+    def _capture(self, unit: Unit, entities: Iterable[Entity]) -> None:
+        """Bring new tables under the control that there is."""
+        capture = Capture(self.ledger_schema)
+        if self._has_ledger and capture.is_wanted(unit):
+            tables = [self.known_table(entity) for entity in entities]
+            capture.make(unit, [table for table in tables if table is not None])
 
     def where(self, entity: Entity, key: object = None) -> Where:
         """Return what a message says a statement was about."""

@@ -18,6 +18,8 @@ from fluxstore.errors import (
     ConstraintError,
     FluxstoreError,
     OutcomeUnknown,
+    SealedError,
+    StalePhaseError,
     UnreadableRecordError,
 )
 
@@ -187,6 +189,18 @@ def _no_table(error: psycopg.Error, where: Where) -> FluxstoreError:
     )
 
 
+def _sealed(error: psycopg.Error, where: Where) -> FluxstoreError:
+    return SealedError(f"writes wait for a cutover to end: {_said(error)}", entity=where.entity)
+
+
+def _stale(error: psycopg.Error, where: Where) -> FluxstoreError:
+    return StalePhaseError(
+        _said(error),
+        entity=where.entity,
+        next_step="read the phase again and write to the authority",
+    )
+
+
 def _other(error: psycopg.Error, where: Where) -> FluxstoreError:
     return BackendError(f"{_said(error)} (SQLSTATE {error.sqlstate})", **_facts(where))
 
@@ -222,6 +236,9 @@ STATES: Mapping[str, Make] = {
     "42P01": _no_table,
     "42703": _no_table,
     "3F000": _no_table,
+    # raised by our own triggers (sql/capture.sql)
+    "FX001": _sealed,
+    "FX002": _stale,
 }
 SAID_NO = frozenset({"57P01", "57P03"})
 """The server said that it ends the connection, before it did what it was asked."""

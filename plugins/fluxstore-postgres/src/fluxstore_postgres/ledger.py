@@ -13,6 +13,7 @@ from fluxstore.adapter import Control, Cursor, Mark, Part
 from fluxstore.codec import Codec
 from fluxstore.errors import LeaseError
 from fluxstore.records import Key, Problem, Reason, Rejected, Version
+from fluxstore_postgres.capture import CONTROL_LOCK
 from fluxstore_postgres.database import Database
 from fluxstore_postgres.forms import escaped
 from fluxstore_postgres.statements import Statement, identifier, statement
@@ -35,8 +36,10 @@ class PostgresLedger:
 
     def set_control(self, entity: str, expected: Control | None, control: Control) -> bool:
         """Compare and set under the exclusive fence; ``False`` unless *expected* is there."""
+        self._database.govern()  # first the fence, then what it is to keep
         with self._writing() as unit:
-            unit.run(self._statement("fence"), {"name": f"{self._database.ledger_schema} control"})
+            lock = CONTROL_LOCK.format(self._database.ledger_schema)
+            unit.run(self._statement("fence"), {"name": lock})
             rows = unit.run(self._statement("own_control"), {"entity": entity})
             if (_control(rows[0]) if rows else None) != expected:
                 return False

@@ -48,6 +48,7 @@ class Merging:
         self._tabling = tabling
         self._database = tabling.database
         self._codec = tabling.codec
+        self._applying = Applying(tabling)
         self._is_fresh: bool | None = None
         """Whether this merger found the table empty: then records are new."""
 
@@ -88,7 +89,7 @@ class Merging:
 
     def apply_if_newer(self, changes: Sequence[Versioned]) -> Sequence[bool]:
         """Apply each change that is newer than what is here."""
-        return Applying(self._tabling).apply(changes)
+        return self._applying.apply(changes)
 
     def _bulk(self, bound: Bound) -> AbstractContextManager[Unit]:
         connections = self._database.connections

@@ -24,7 +24,8 @@ Params = Sequence[Any] | Mapping[str, Any] | None
 def rows_of(link: psycopg.Connection[TupleRow], asked: Statement, params: Params) -> list[TupleRow]:
     """Run a prepared statement and return its rows, none where it has none."""
     cursor = link.execute(asked.text, params, prepare=asked.is_prepared or None, binary=True)
-    return cursor.fetchall() if cursor.description is not None else []
+    result = cursor.pgresult  # `description` would describe every column
+    return cursor.fetchall() if result is not None and result.nfields else []
 
 
 def _drain(link: psycopg.Connection[TupleRow]) -> None:

@@ -1,7 +1,8 @@
 -- Merging a batch of a migration: staged by COPY, then written where it differs.
 
--- fence: one merger of an entity at a time
-SELECT pg_advisory_xact_lock(hashtextextended({name}, 0))
+-- fence: one merger of an entity at a time; what it writes gets no new version and no mark
+SELECT pg_advisory_xact_lock(hashtextextended({name}, 0)),
+       set_config('fluxstore.mode', 'apply', true)
 
 -- allow_writes: a trial in a session that is to read only; it is undone
 SET TRANSACTION READ WRITE

@@ -15,6 +15,7 @@ from protocol_model.state import (
     DUAL,
     FOLLOWER,
     NOTHING,
+    REFILLING,
     SIDES,
     SOURCE,
     TARGET,
@@ -36,7 +37,8 @@ def steps(world: World, state: State) -> Steps:
         if batch is None:
             yield from _begin(world, state, who)
             continue
-        yield Event(f"backfill {who}", "dies"), _with(state, who, None)
+        if world.scenario.fails:
+            yield Event(f"backfill {who}", "dies"), _with(state, who, None)
         if batch.writes is not None:
             yield from _write_blindly(world, state, who, batch)
         elif _is_full(world, batch):
@@ -59,7 +61,7 @@ def _is_full(world: World, batch: Batch) -> bool:
 def _begin(world: World, state: State, who: int) -> Steps:
     if is_complete(world, state):
         return
-    origin = TARGET if state.home == 2 else SOURCE
+    origin = TARGET if state.home == REFILLING else SOURCE
     there, here = state.stores[origin].control, state.stores[1 - origin].control
     ready = there[1:] == (AUTHORITY, DUAL) and there.epoch == here.epoch
     if here.role == FOLLOWER and (ready or not world.mechanisms.starts_fenced):

@@ -55,9 +55,7 @@ def taken(world: World, state: State, change: Change) -> Steps:
             return
         state = state._replace(recoveries=state.recoveries - 1)
     control = state.stores[change.side].control
-    message = Message(
-        change.side, control.epoch, control.role, change.control, change.purges
-    )
+    message = Message(change.side, control.epoch, control.role, change.control, change.purges)
     event = Event("migrator", change.name, SIDES[change.side], None, change.control.epoch)
     if change.travels < (MAY_BE_LATE if world.scenario.all_late else LATE):
         yield event, _turned(_set(state, change.side, change.control, change.purges), change)

@@ -19,13 +19,22 @@ from collections.abc import Iterator
 
 from protocol_model import backfill, relay
 from protocol_model.changes import AT_ONCE, LATE, NOTHING_GOES, ROWS, Change
-from protocol_model.scenario import TO_DUAL, TO_LIVE_AND_BACK, TO_OFF_AND_AGAIN
+from protocol_model.scenario import (
+    TO_DUAL,
+    TO_LIVE_AND_BACK,
+    TO_LIVE_TWICE,
+    TO_OFF_AND_AGAIN,
+)
 from protocol_model.state import (
     AUTHORITY,
+    AWAY,
+    BACK,
     COMMITTING,
     DUAL,
     FOLLOWER,
+    FORTH,
     OFF,
+    REFILLING,
     SEALED,
     SOURCE,
     TARGET,
@@ -61,22 +70,25 @@ def leaving(world: World, state: State) -> Changes:
     """Yield the way back from dual write to phase 0, once."""
     source = state.stores[SOURCE].control
     again = world.scenario.goal == TO_OFF_AND_AGAIN
-    if again and state.home == 0 and source[1:] == (AUTHORITY, DUAL):
+    if again and state.home == AWAY and source[1:] == (AUTHORITY, DUAL):
         purges = ROWS if world.mechanisms.leaving_drops_rows else NOTHING_GOES
         off = Control(source.epoch + 1, AUTHORITY, OFF)
-        yield Change("phase 0", SOURCE, off, AT_ONCE, purges=purges, home=1)
+        yield Change("phase 0", SOURCE, off, AT_ONCE, purges=purges, home=BACK)
 
 
 def forward(world: World, state: State) -> Changes:
     """Yield the steps of a cutover from source to target, once everything is backfilled."""
-    stays = world.scenario.goal in (TO_DUAL, TO_OFF_AND_AGAIN)
-    may_begin = not stays and state.home == 0 and backfill.is_complete(world, state)
+    goal = world.scenario.goal
+    twice = goal == TO_LIVE_TWICE and state.home in (BACK, FORTH)
+    wanted = goal not in (TO_DUAL, TO_OFF_AND_AGAIN) and (state.home == AWAY or twice)
+    may_begin = wanted and backfill.is_complete(world, state)
     yield from _steps(world, state, SOURCE, may_begin=may_begin)
 
 
 def back(world: World, state: State) -> Changes:
     """Yield the steps of a rollback, once it is wanted and the source has everything."""
-    wanted = world.scenario.goal == TO_LIVE_AND_BACK or state.home > 0
+    turns = world.scenario.goal in (TO_LIVE_AND_BACK, TO_LIVE_TWICE) and state.home == AWAY
+    wanted = turns or state.home in (BACK, REFILLING)
     may_begin = wanted and backfill.is_complete(world, state)
     yield from _steps(world, state, TARGET, may_begin=may_begin)
 
@@ -84,7 +96,7 @@ def back(world: World, state: State) -> Changes:
 def _steps(world: World, state: State, side: int, *, may_begin: bool) -> Changes:
     here, there = state.stores[side].control, state.stores[1 - side].control
     if here.role == AUTHORITY:
-        yield from _before(state, side, may_begin=may_begin)
+        yield from _before(world, state, side, may_begin=may_begin)
     elif here.role in (SEALED, COMMITTING) and there[:2] == (here.epoch, AUTHORITY):
         yield Change("C6 follow", side, here._replace(role=FOLLOWER))
     elif here.role == SEALED:
@@ -93,15 +105,18 @@ def _steps(world: World, state: State, side: int, *, may_begin: bool) -> Changes
         yield from _committing(world, state, side)
 
 
-def _before(state: State, side: int, *, may_begin: bool) -> Changes:
+def _before(world: World, state: State, side: int, *, may_begin: bool) -> Changes:
+    mechanisms = world.mechanisms
     here, there = state.stores[side].control, state.stores[1 - side].control
     if here.phase != DUAL or there.role != FOLLOWER:
         return
-    if there.epoch < here.epoch:
+    if there.epoch < here.epoch and mechanisms.target_catches_up:
         yield Change("catch up", 1 - side, Control(here.epoch, FOLLOWER, DUAL))
-    elif there.epoch == here.epoch and may_begin:
+    level = there.epoch == here.epoch or not mechanisms.seals_level
+    if level and may_begin:
         sealed = Control(here.epoch + 1, SEALED, DUAL)
-        yield Change("C2 seal", side, sealed, home=1 if side == TARGET else None)
+        home = BACK if side == TARGET else FORTH if state.home else None
+        yield Change("C2 seal", side, sealed, home=home)
 
 
 def _sealed(world: World, state: State, side: int) -> Changes:

@@ -10,12 +10,15 @@ from protocol_model.scenario import TO_COMPLETE_AND_BACK, TO_EXPIRED_AND_BACK, T
 from protocol_model.state import (
     ARCHIVED,
     AUTHORITY,
+    AWAY,
+    BACK,
     COMPLETE,
     DUAL,
     EXPIRED,
     FINAL,
     FOLLOWER,
     OFF,
+    REFILLING,
     SOURCE,
     TARGET,
     Control,
@@ -41,15 +44,15 @@ def changes(world: World, state: State) -> Changes:
 def _complete(world: World, state: State) -> Changes:
     source, target = state.stores[SOURCE].control, state.stores[TARGET].control
     live = target[1:] == (AUTHORITY, DUAL) and source[:2] == (target.epoch, FOLLOWER)
-    if live and state.home == 0:
+    if live and state.home == AWAY:
         yield Change("complete", TARGET, Control(target.epoch + 1, AUTHORITY, COMPLETE), AT_ONCE)
     behind = source.role == FOLLOWER and source.epoch < target.epoch
     drained = not any(state.stores[TARGET].marks) and not relay.uncarried(world, state, TARGET)
-    if target.phase == COMPLETE and behind:
-        if drained or not world.mechanisms.complete_drains:
-            apart = state.stores[SOURCE].records != state.stores[TARGET].records
-            archived = Control(target.epoch, ARCHIVED, OFF)
-            yield Change("archive", SOURCE, archived, AT_ONCE, breaks="I3" if apart else None)
+    may_archive = drained or not world.mechanisms.complete_drains
+    if target.phase == COMPLETE and behind and may_archive:
+        apart = state.stores[SOURCE].records != state.stores[TARGET].records
+        archived = Control(target.epoch, ARCHIVED, OFF)
+        yield Change("archive", SOURCE, archived, AT_ONCE, breaks="I3" if apart else None)
 
 
 def _finalize(world: World, state: State) -> Changes:
@@ -77,7 +80,7 @@ def _reopen(world: World, state: State) -> Changes:
     reopened = Control(target.epoch + 1, AUTHORITY, DUAL)
     may = _may_reopen(world, target) and source.role == ARCHIVED
     if mechanisms.reopens_authority_first and may:
-        home = 2 if refills else 1
+        home = REFILLING if refills else BACK
         yield Change("reopen", TARGET, reopened, LATE, home=home, restarts_cursor=refills)
     elif may:
         follower = Control(target.epoch + 1, FOLLOWER, DUAL)
@@ -86,7 +89,7 @@ def _reopen(world: World, state: State) -> Changes:
         yield Change("follow again", SOURCE, Control(target.epoch, FOLLOWER, DUAL), AT_ONCE)
     ahead = source[:2] == (target.epoch + 1, FOLLOWER) and _may_reopen(world, target)
     if ahead and not mechanisms.reopens_authority_first:
-        yield Change("reopen", TARGET, reopened, LATE, home=1)
+        yield Change("reopen", TARGET, reopened, LATE, home=BACK)
 
 
 def _may_reopen(world: World, target: Control) -> bool:

@@ -8,8 +8,11 @@ promise of the kind "it converges" is a property of the whole graph, not of one 
 
 from __future__ import annotations
 
+import gc
 from array import array
 from collections.abc import Collection, Hashable, Iterable, Iterator
+from contextlib import contextmanager
+from itertools import pairwise
 from typing import NamedTuple, Protocol, TypeVar
 
 import attrs
@@ -153,6 +156,23 @@ def explore(
     Where *promises* are named, others may break: an ablation is judged by the harm it does.
     Raises ``TooManyStatesError`` past *limit* states: an unfinished exploration proves nothing.
     """
+    with _no_collection():
+        return _explore(model, limit, promises)
+
+
+@contextmanager
+def _no_collection() -> Iterator[None]:
+    """Keep the collector from looking at millions of states for cycles that there are none of."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
+
+
+def _explore(model: Model[State], limit: int, promises: Collection[str]) -> Exploration:
     first = model.initial()
     graph = _Graph(first)
     ends = [0] if model.is_end(first) else []
@@ -184,5 +204,5 @@ def _found(
 
 
 def _events(model: Model[State], way: list[State]) -> Iterator[Event]:
-    for origin, goal in zip(way, way[1:], strict=False):
+    for origin, goal in pairwise(way):
         yield next(event for event, state in model.steps(origin) if state == goal)

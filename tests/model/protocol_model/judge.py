@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from protocol_model import backfill, relay
-from protocol_model.scenario import TO_DUAL, TO_FINAL, TO_LIVE
+from protocol_model.scenario import TO_DUAL, TO_FINAL, TO_LIVE, TO_LIVE_TWICE
 from protocol_model.state import (
     AUTHORITY,
+    AWAY,
     COMMITTING,
     DUAL,
     FINAL,
     FOLLOWER,
+    FORTH,
     OFF,
     SEALED,
     SOURCE,
@@ -29,11 +31,8 @@ def violation(world: World, state: State) -> str | None:
     if len(holders) != 1:
         return "I5"
     holder = holders[0]
-    return (
-        _lost(state, holder)
-        or _ahead(state, holder)
-        or (_apart(state, holder) if _at_rest(world, state, holder) else None)
-    )
+    apart = _apart(state, holder) if _at_rest(world, state, holder) else None
+    return _lost(state, holder) or apart or _ahead(state, holder)
 
 
 def _is(state: State, side: int, *roles: str) -> bool:
@@ -104,8 +103,9 @@ def _goal(world: World, state: State) -> bool:
     goal = world.scenario.goal
     if state.stores[TARGET].control.phase == FINAL:
         return goal == TO_FINAL or world.scenario.finalizes
-    holder = TARGET if goal == TO_LIVE else SOURCE
-    turned = goal in (TO_DUAL, TO_LIVE) or state.home > 0
+    holder = TARGET if goal in (TO_LIVE, TO_LIVE_TWICE) else SOURCE
+    turned = state.home == FORTH if goal == TO_LIVE_TWICE else state.home != AWAY
+    turned = turned or goal in (TO_DUAL, TO_LIVE)
     control = state.stores[holder].control
     there = control.role == AUTHORITY and control.phase == DUAL
     return turned and there and _at_rest(world, state, holder)

@@ -38,6 +38,8 @@ class Mechanisms:
     clears_only_the_mark_it_read: bool = True
     relay_fence: bool = True
     """A drained mark is refused unless the follower's control is as it was before the reading."""
+    relay_takes_followers_epoch: bool = True
+    """That fence is the follower's own epoch: during a seal it is not the origin's."""
     record_with_version: bool = True
     """Relay and backfill read a record and its version in one transaction."""
     mark_before_record: bool = True
@@ -72,6 +74,10 @@ class Mechanisms:
     """A committing source is given back only after the target was moved out of reach."""
     unseal_keeps_epoch: bool = True
     """An unsealed source stays at the seal's epoch and never returns to the one before."""
+    target_catches_up: bool = True
+    """After an unseal the target is brought to the source's epoch."""
+    seals_level: bool = True
+    """A seal begins only while both sides are at one epoch."""
     complete_drains: bool = True
     """The source is archived only when the marks made until then are drained."""
     expiry_keeps_tombstones: bool = True

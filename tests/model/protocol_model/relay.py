@@ -32,7 +32,8 @@ def steps(world: World, state: State) -> Steps:
         if drain is None:
             yield from _begin(world, state, who)
         else:
-            yield Event(f"relay {who}", "dies"), _with(state, who, None)
+            if world.scenario.fails:
+                yield Event(f"relay {who}", "dies"), _with(state, who, None)
             yield from STAGES[drain.stage](world, state, who, drain)
 
 
@@ -63,6 +64,8 @@ def _begin(world: World, state: State, who: int) -> Steps:
 
 def _read(world: World, state: State, who: int, *, side: int, key: int) -> Steps:
     store, epoch = state.stores[side], state.stores[1 - side].control.epoch
+    if not world.mechanisms.relay_takes_followers_epoch:
+        epoch = store.control.epoch
     ops = frozenset(op for op in store.ops if world.key_of_op[op] == key)
     drain = Drain("apply", side, epoch, key, store.marks[key], store.records[key], ops)
     if not world.mechanisms.record_with_version:

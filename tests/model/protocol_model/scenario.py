@@ -10,7 +10,7 @@ LEGACY = 1
 
 TO_DUAL, TO_LIVE, TO_LIVE_AND_BACK = "dual", "live", "rollback"
 TO_FINAL, TO_COMPLETE_AND_BACK, TO_EXPIRED_AND_BACK = "final", "reopen", "refill"
-TO_OFF_AND_AGAIN = "again"
+TO_OFF_AND_AGAIN, TO_LIVE_TWICE = "again", "twice"
 
 
 @attrs.frozen
@@ -66,6 +66,8 @@ class Scenario:
     """Somebody else may be finalizing meanwhile."""
     deletes_extra: bool = False
     """The backfill deletes records that only the target has, as ``--delete-extra`` does."""
+    fails: bool = True
+    """Processes die and legs fail, at any step and any number of times."""
     all_late: bool = False
     """Every step of a phase change is a message that may be late, not only the dangerous ones."""
     in_flight: int = 2

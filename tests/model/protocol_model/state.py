@@ -22,6 +22,9 @@ OFF, DUAL, COMPLETE, EXPIRED, FINAL = "off", "dual", "complete", "expired", "fin
 ``EXPIRED`` is phase 5 after the retention of its marks, ``FINAL`` phase 5 after finalize.
 """
 
+AWAY, BACK, REFILLING, FORTH = range(4)
+"""Where the operator is heading: to the target, back, back by a reverse backfill, there again."""
+
 Version = tuple[int, int]
 ABSENT, UNTOUCHED = (0, 0), (0, 1)
 
@@ -129,7 +132,7 @@ class State(NamedTuple):
     """Everything; ``truth`` and ``effects`` are known to the judge only.
 
     ``truth`` holds each record as the committed writes made it, in the order of their commits;
-    ``effects`` which operations had theirs. ``home`` says that the way back has begun.
+    ``effects`` which operations had theirs. ``home`` is where the operator is heading.
     """
 
     stores: tuple[Store, Store]

@@ -52,9 +52,8 @@ def _commit(world: World, state: State, who: int, op: Op) -> Steps:
         return
     for side in (SOURCE, TARGET):
         store = state.stores[side]
-        if store.control.role == AUTHORITY:
-            yield from _outcomes(world, state, who, op, side=side)
-        elif not mechanisms.no_fallback and side == SOURCE:
+        falls_over = side == SOURCE and not mechanisms.no_fallback
+        if store.control.role == AUTHORITY or falls_over:
             yield from _outcomes(world, state, who, op, side=side)
 
 
@@ -74,8 +73,9 @@ def _commit_in_two_steps(world: World, state: State, who: int, op: Op) -> Steps:
     store = state.stores[side]
     if world.mechanisms.fence and store.control != control:
         writer = state.writers[who]._replace(looked=None)
-        yield Event(f"writer {who}", "is refused", SIDES[side], op.key), _with_writer(
-            state, who, writer
+        yield (
+            Event(f"writer {who}", "is refused", SIDES[side], op.key),
+            _with_writer(state, who, writer),
         )
         return
     current = store.records[op.key] if world.mechanisms.atomic_change else base
@@ -100,8 +100,9 @@ def _outcomes(
         yield Event(actor, "is recognised", SIDES[side], op.key), _with_writer(state, who, done)
         return
     if op.kind == DELETE and base.value is None:
-        yield Event(actor, "finds nothing", SIDES[side], op.key), _with_writer(
-            _twice(state, op), who, done
+        yield (
+            Event(actor, "finds nothing", SIDES[side], op.key),
+            _with_writer(_twice(state, op), who, done),
         )
         return
     record = changed(world, base, op, control)
@@ -192,7 +193,9 @@ def _leg(world: World, state: State, who: int, leg: Leg) -> Steps:
     """Apply at the follower and clear the mark; dying or failing anywhere leaves the mark."""
     actor, there = f"writer {who}", 1 - leg.origin
     done = state.writers[who]._replace(leg=None)
-    yield Event(actor, "gives up its leg", SIDES[there], leg.key), _with_writer(state, who, done)
+    if world.scenario.fails:
+        given_up = _with_writer(state, who, done)
+        yield Event(actor, "gives up its leg", SIDES[there], leg.key), given_up
     if leg.stage == "mark":
         store = state.stores[leg.origin]
         marks = replaced(store.marks, leg.key, leg.record.row)

@@ -45,7 +45,7 @@ def run(job: Job, arguments: Sequence[tuple[Any, ...]], *, timeout_seconds: floa
     try:
         for worker, each in zip(workers, arguments, strict=True):
             assert worker.stdin is not None
-            worker.stdin.write(pickle.dumps((sys.path, job.__module__, job.__qualname__, each)))
+            worker.stdin.write(pickle.dumps((sys.path, pickle.dumps((job, each)))))
             worker.stdin.close()
             worker.stdin = None  # communicate() would flush it
         return [_answer(worker, timeout_seconds) for worker in workers]
@@ -72,9 +72,9 @@ def _answer(worker: subprocess.Popen[bytes], timeout_seconds: float) -> Any:
 
 def serve() -> None:
     """Do the work that standard input names, and write its answer to standard output."""
-    path, module, name, arguments = pickle.loads(sys.stdin.buffer.read())  # noqa: S301 - our parent's
-    sys.path[:] = path
-    job = getattr(__import__(module, fromlist=[name]), name)
+    path, work = pickle.loads(sys.stdin.buffer.read())  # noqa: S301 - our parent's
+    sys.path[:] = path  # what the work names is found where the parent found it
+    job, arguments = pickle.loads(work)  # noqa: S301 - our parent's
     sys.stdout.buffer.write(pickle.dumps(job(*arguments)))
 
 

@@ -110,6 +110,11 @@ class JsonAdapter:
         """Replace all files by those of a backup."""
         restore(self._backend, self._checkpointer, backup)
 
+    @property
+    def is_closed(self) -> bool:
+        """Whether it is closed."""
+        return self._backend.is_closed
+
     def close(self) -> None:
         """Fold what waits into the files and let go; ``FluxstoreError`` where it has to wait on."""
         if self._backend.is_closed:

@@ -122,6 +122,9 @@ class Items:
         for form, step in zip(self._chain[1:], inner.steps, strict=False):
             start, end = raws.inside(raw, form.place.array)[step]
             raw = raw[start:end]
+        if len(inner.steps) + 1 < len(self._chain):  # there is no array to step into
+            start, end = raws.members(raw)[self._chain[len(inner.steps) + 1].place.array]
+            raw = raw[start:end]
         return self._rejected(found, raw)
 
     def _decoded(self, inner: _Inner, size: int) -> Record | Bad:

@@ -9,7 +9,7 @@ import pytest
 from fluxstore.adapter import Batch
 from fluxstore.entity import Entities, entity, entity_of, field
 from fluxstore.errors import ConstraintError
-from fluxstore.records import Put, Reason, Record
+from fluxstore.records import Delete, Put, Reason, Record
 from fluxstore.testing.conformance.support import change, collection, count, put, record, save
 from fluxstore.testing.entities import Area, Book, Person, Place, Room, Site
 
@@ -206,3 +206,25 @@ def test_a_delete_with_many_below_it_leaves_no_trace_of_them(file):
         count(adapter, Place),
         count(adapter, Person),
     )
+
+
+def test_a_delete_goes_down_more_levels_than_python_can_call(file):
+    adapter = file.open()
+    chain = [record(Area(id="0"))]
+    chain += [record(Area(id=str(n), parent_id=str(n - 1))) for n in range(1, 3000)]
+    areas = collection(adapter, Area)
+    areas.merge(Batch(chain))
+
+    areas.commit([Delete("0")])
+
+    assert 0 == count(adapter, Area)
+
+
+def test_a_delete_of_a_circle_deletes_all_of_it(file):
+    adapter = file.open()
+    areas = collection(adapter, Area)
+    areas.merge(Batch([record(Area(id=str(n), parent_id=str((n + 1) % 5))) for n in range(5)]))
+
+    areas.commit([Delete("2")])
+
+    assert 0 == count(adapter, Area)

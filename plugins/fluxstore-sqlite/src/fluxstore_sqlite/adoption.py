@@ -44,7 +44,7 @@ def adopt(
 ) -> Table:
     """Return the table of *entity* as it is; ``ConfigError`` where a field has no column."""
     name = settings.table or entity.name
-    database = Database(driver)
+    database = Database(driver, recursive_triggers=False, execute_plugins=False)
     table = None if name in database.view_names() else database.table(name)
     names = matched(entity, settings, found, f"{where}: {name}")
     by_name = {column.name: column for column in found}

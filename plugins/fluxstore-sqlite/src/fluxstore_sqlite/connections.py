@@ -85,7 +85,7 @@ class Connections:
         """
         held = self._held
         if held is not None:
-            return work(held)
+            return self._answer(held, work)
         view: Connection | None = getattr(self._thread, "view", None)
         if view is not None:
             return self._ask_view(view, work)
@@ -135,10 +135,7 @@ class Connections:
                 self._thread.looks_before_it = False
 
     def _ask_view(self, view: Connection, work: Callable[[sqlite3.Connection], T]) -> T:
-        try:
-            answer = work(view.driver)
-        except sqlite3.Error as error:
-            raise self._pool.failure(error) from error
+        answer = self._answer(view.driver, work)
         if self._pool.has_moved(view):
             raise BackendUnavailableError(
                 f"{self.path} was changed while it was read",
@@ -146,6 +143,12 @@ class Connections:
                 next_step="try again; what writes to it may go on",
             )
         return answer
+
+    def _answer(self, driver: sqlite3.Connection, work: Callable[[sqlite3.Connection], T]) -> T:
+        try:
+            return work(driver)
+        except sqlite3.Error as error:
+            raise self._pool.failure(error) from error
 
     # writing
 

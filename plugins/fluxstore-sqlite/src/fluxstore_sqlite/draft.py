@@ -84,12 +84,14 @@ class Draft:
 
     def _refuse_what_is_taken(self) -> Iterator[BrokenRuleError]:
         """Yield what collides with a record that is not going to move."""
+        moving = {self._rows.key_row(row) for row in self._waiting.values()}
         for key, row in list(self._waiting.items()):
             found = self._unit.owner(self._rows, row)
             if found is None:
                 continue
             group, owner = found
-            if self._rows.key(owner) not in self._waiting:
+            if owner not in moving:
+                moving.discard(self._rows.key_row(row))
                 del self._waiting[key]
                 yield self._rows.breaks.unique(key, group, self._rows.words(owner))
 

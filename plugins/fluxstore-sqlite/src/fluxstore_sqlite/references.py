@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import attrs
+
 from fluxstore.codec import Refusal
 from fluxstore.entity import Field
 from fluxstore.records import Key
@@ -31,33 +33,58 @@ def delete(unit: Unit, rows: Rows, key: Key) -> None:
 
     Raises ``BrokenRuleError`` where one of them restricts it; the caller undoes what was done.
     """
-    _Deletion(unit, rows, key).of(rows, rows.stored_key(key), key)
+    _Deletion(unit, rows, key).run()
+
+
+@attrs.frozen
+class _Step:
+    """A record to be deleted: what refers to it first, then the record itself."""
+
+    rows: Rows
+    stored: StoredRow
+    key: Key
+    is_bare: bool = False
+    """Nothing refers to it any more."""
 
 
 class _Deletion:
-    """One record's deletion, down all levels."""
+    """One record's deletion, down all levels, however many there are.
+
+    Children go first: SQLite's own ON DELETE then finds nothing that the ledger has not seen.
+    """
 
     def __init__(self, unit: Unit, rows: Rows, key: Key) -> None:
         self._unit = unit
         self._rows = rows
         self._key = key
         self._visited: set[tuple[str, StoredRow]] = set()
+        self._waiting = [_Step(rows, rows.stored_key(key), key)]
 
-    def of(self, rows: Rows, stored: StoredRow, key: Key) -> None:
-        # Children go first: SQLite's own ON DELETE then finds nothing that the ledger has not seen.
-        name = rows.table.entity.name
-        self._visited.add((name, stored))
-        for child, field in self._unit.tables.entities.referring_to(name):
-            children = self._unit.rows(child)
-            for each in _children(self._unit, children, field, stored):
-                if (child.name, each) not in self._visited:
-                    self._child(children, field, each)
-        self._unit.remove(rows, key)
+    def run(self) -> None:
+        while self._waiting:
+            step = self._waiting.pop()
+            if step.is_bare:
+                self._unit.remove(step.rows, step.key)
+            elif self._is_new(step.rows, step.stored):
+                self._visited.add((step.rows.table.entity.name, step.stored))
+                self._waiting.append(attrs.evolve(step, is_bare=True))
+                self._go_down(step)
+
+    def _is_new(self, rows: Rows, stored: StoredRow) -> bool:
+        return (rows.table.entity.name, stored) not in self._visited
+
+    def _go_down(self, step: _Step) -> None:
+        referring = self._unit.tables.entities.referring_to(step.rows.table.entity.name)
+        for child, field in referring:
+            rows = self._unit.rows(child)
+            for stored in _children(self._unit, rows, field, step.stored):
+                if self._is_new(rows, stored):
+                    self._child(rows, field, stored)
 
     def _child(self, rows: Rows, field: Field, stored: StoredRow) -> None:
         match field.rules.on_delete:
             case "cascade":
-                self.of(rows, stored, _key(rows, stored))
+                self._waiting.append(_Step(rows, stored, _key(rows, stored)))
             case "set_null":
                 _set_null(self._unit, rows, field, _key(rows, stored))
             case "restrict":

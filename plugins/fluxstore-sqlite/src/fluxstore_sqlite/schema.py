@@ -54,7 +54,10 @@ def _differences(driver: sqlite3.Connection, tables: Tables) -> Iterator[Finding
         found = found_columns(driver, name)
         if not found:
             statements = tuple(_statements(known[entity.name], known))
-            yield Finding(name, "is not there", "the first write makes it", statements=statements)
+            next_step = "name the table" if tables.is_source else "the first write makes it"
+            yield Finding(
+                name, "is not there", next_step, blocks=tables.is_source, statements=statements
+            )
         elif RESIDUE in {column.name for column in found}:
             yield from _of_our_own(driver, known[entity.name], found)
         else:

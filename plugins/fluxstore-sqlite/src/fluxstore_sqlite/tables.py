@@ -29,10 +29,12 @@ class _Known:
     has_ledger: bool = False
     is_complete: bool = False
     """Every entity has its table, and the ledger its own."""
+    origin: _Known | None = None
+    """What this is a draft of."""
 
-    def copy(self) -> _Known:
+    def draft(self) -> _Known:
         """Return the same, to be added to."""
-        return _Known(dict(self.tables), dict(self.rows), self.has_ledger, self.is_complete)
+        return _Known(dict(self.tables), dict(self.rows), self.has_ledger, self.is_complete, self)
 
 
 class Tables:
@@ -82,11 +84,15 @@ class Tables:
             return self._known
         draft: _Known | None = getattr(self._drafts, "known", None)
         if draft is None:
-            draft = self._drafts.known = self._known.copy()
+            draft = self._drafts.known = self._known.draft()
         return draft
 
     def _keep(self) -> None:
-        self._known = getattr(self._drafts, "known", None) or self._known
+        draft: _Known | None = getattr(self._drafts, "known", None)
+        # Unless another file was found meanwhile, of which the draft knows nothing.
+        if draft is not None and draft.origin is self._known:
+            draft.origin = None
+            self._known = draft
         self._drafts.known = None
 
     def _drop(self) -> None:

@@ -16,6 +16,7 @@ from fluxstore.codec import document, plain
 from fluxstore.codec.jsonvalue import json_value
 from fluxstore.codec.plain import Convert
 from fluxstore.codec.refusal import Refusal
+from fluxstore.errors import EntityError
 from fluxstore.kinds import Kind, Type
 from fluxstore.records import Reason
 
@@ -60,6 +61,9 @@ def _is_tagged(value: Any) -> bool:
 
 def _options(type_: Type) -> tuple[_Option, ...]:
     """Return the options in the order in which they are asked: those with a tag first."""
+    names = [_name(item) for item in type_.items]
+    if len(set(names)) < len(names):
+        raise EntityError(f"two options of a union may not have one name: {', '.join(names)}")
     anything = any(item.kind is Kind.ANY for item in type_.items)
     shapes: dict[str, list[Type]] = {}
     for item in type_.items:

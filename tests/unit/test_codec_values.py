@@ -8,6 +8,7 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
+import attrs
 import pytest
 from hypothesis import given, settings
 
@@ -128,6 +129,14 @@ def test_options_of_a_union_are_told_apart(name, value):
     found = getattr(there_and_back(UNIONS, Unions(id="x", **{name: value})), name)
 
     assert (type(value), value) == (type(found), found)
+
+
+def test_two_options_of_one_name_are_refused():
+    here, there = (attrs.make_class("Twin", {"x": attrs.field(type=int)}) for _ in range(2))
+    made = type("Made", (), {"__annotations__": {"id": str, "at": here | there}})
+
+    with pytest.raises(EntityError, match="Twin, Twin"):
+        Codec.of(entity_of(entity("made")(made)))
 
 
 def test_a_moment_is_kept_as_its_instant():

@@ -37,7 +37,6 @@ from fluxstore.testing.conformance.ledger import (
     TestLedgerLasts,
 )
 from fluxstore.testing.conformance.migrations import (
-    TestApplyIfNewer,
     TestForesee,
     TestMerge,
     TestPrepare,
@@ -69,6 +68,7 @@ from fluxstore.testing.conformance.verbs import (
     TestOperations,
     TestVerbs,
 )
+from fluxstore.testing.conformance.versions import TestApplyIfNewer
 
 __all__ = [
     "Backend",

@@ -7,6 +7,7 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
+import attrs
 import pytest
 
 from fluxstore.adapter import Batch, Use
@@ -55,9 +56,7 @@ def adopted(file):
 
 
 def users_of(file, use: Use = Use.SERVE, **settings: Any):
-    from attrs import evolve
-
-    adapter = file.open(ENTITIES, use=use, of={"users": evolve(USERS, **settings)})
+    adapter = file.open(ENTITIES, use=use, of={"users": attrs.evolve(USERS, **settings)})
     return adapter.collection(ENTITIES["users"])
 
 

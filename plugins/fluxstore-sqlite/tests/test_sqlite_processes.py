@@ -8,10 +8,11 @@ import subprocess
 import sys
 import threading
 import time
+from datetime import timedelta
 
 import pytest
 
-from fluxstore.errors import LeaseError
+from fluxstore.errors import BackendUnavailableError, LeaseError
 from fluxstore.testing.conformance.support import count, everything_in, save, values_of
 from fluxstore.testing.entities import Album, Book
 
@@ -56,6 +57,7 @@ def test_a_killed_writer_leaves_every_acknowledged_write_and_no_half_one(file):
         file.run("DELETE FROM books")
 
 
+@pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork:DeprecationWarning")
 def test_a_forked_child_works_on_its_own_and_leaves_the_parents_connections_alone(file):
     adapter = file.open()
     save(adapter, Album(id="parent", name="before"))
@@ -85,10 +87,6 @@ def _report(holds) -> None:
 
 
 def test_a_stopped_writer_keeps_others_waiting_for_their_timeout_only(file):
-    from datetime import timedelta
-
-    from fluxstore.errors import BackendUnavailableError
-
     save(file.open(), Album(id="a"))
     writer = subprocess.Popen(
         [sys.executable, "-c", WRITES_UNTIL_KILLED, file.path], stdout=subprocess.PIPE, text=True

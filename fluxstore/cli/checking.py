@@ -66,9 +66,9 @@ def validate(
             found = run(both.source, both.target, both.config.entities, options)
     session.plugins.validated(found)
     signed = _certified(session, found, certificate)
-    words = _verdict(found)[0]
-    made = history.event("validate", found, words, signed.path if signed else None)
-    session.remember(made)
+    if found.sample is None:  # a sample proves nothing to go on by
+        words, path = _verdict(found)[0], signed.path if signed else None
+        session.remember(history.event("validate", found, words, path))
     if report is not None:
         write_report(report, found)
     return _answer(found, signed, report)
@@ -130,19 +130,19 @@ def _problems(found: ValidationReport) -> list[str]:
 
 
 def _verdict(found: ValidationReport) -> list[str]:
-    share = f"{found.accuracy:.4%} of all keys equal"
-    part = f", of a sample of {found.sample:.0%}" if found.sample is not None else ""
+    keys = "all keys" if found.sample is None else f"a sample of {found.sample:.0%} of the keys"
+    share = f"{found.accuracy:.4%} of {keys} equal"
     way = summaries.options_of(found)
     if found.exit_code == exits.OK:
-        return [Styled(f"both sides are equal ({share}{part})", "green")]
+        return [Styled(f"both sides are equal ({share})", "green")]
     if found.difference_count:
         count = render.count(found.difference_count, "difference")
         return [
-            Styled(f"{count} ({share}{part})", "red"),
+            Styled(f"{count} ({share})", "red"),
             f"next: fluxstore repair --plan {way}, or migrate again: what drifted is repaired",
         ]
     return [
-        Styled(f"what crossed is equal; some records stayed behind ({share}{part})", "yellow"),
+        Styled(f"what crossed is equal; some records stayed behind ({share})", "yellow"),
         f"next: fluxstore assess {way} says why",
     ]
 

@@ -73,7 +73,7 @@ MIGRATION = (
         "marks_when_complete",
         REOPEN,
         "I1",
-        19,
+        18,
         "what was written in phase 5 is missing after reopening and rolling back",
     ),
     without(
@@ -224,6 +224,13 @@ MIGRATION = (
         "a reverse backfill cannot tell a deleted record from one never there",
     ),
     without(
+        "expired_is_refilled",
+        REFILL,
+        "I1",
+        20,
+        "the marks of phase 5 are gone, and with them what was written in it",
+    ),
+    without(
         "reopens_authority_first",
         REFILL,
         "I1",
@@ -320,5 +327,5 @@ DUAL_WRITES = (
     _dual_write("careful, nothing ever fails", CAREFUL_DUAL_WRITE, "I2", 12, RETURNED),
 )
 
-SPARE = {"seals_level": (UNSEAL, attrs.evolve(UNSEAL, all_late=True, recoveries=2, in_flight=3))}
+SPARE = {"seals_level": (UNSEAL, attrs.evolve(UNSEAL, writers=("a0",), all_late=True))}
 """Mechanisms that others make up for: without one of them alone, nothing breaks."""

@@ -52,7 +52,7 @@ def _complete(world: World, state: State) -> Changes:
     if target.phase == COMPLETE and behind and may_archive:
         apart = state.stores[SOURCE].records != state.stores[TARGET].records
         archived = Control(target.epoch, ARCHIVED, OFF)
-        yield Change("archive", SOURCE, archived, AT_ONCE, breaks="I3" if apart else None)
+        yield Change("archive", SOURCE, archived, breaks="I3" if apart else None)
 
 
 def _finalize(world: World, state: State) -> Changes:
@@ -76,13 +76,13 @@ def _expire(world: World, state: State) -> Changes:
 def _reopen(world: World, state: State) -> Changes:
     mechanisms = world.mechanisms
     source, target = state.stores[SOURCE].control, state.stores[TARGET].control
-    refills = world.scenario.goal == TO_EXPIRED_AND_BACK
+    refills = target.phase == EXPIRED and mechanisms.expired_is_refilled
     reopened = Control(target.epoch + 1, AUTHORITY, DUAL)
-    may = _may_reopen(world, target) and source.role == ARCHIVED
+    may = _may_reopen(world, target) and source.role in (ARCHIVED, FOLLOWER)
     if mechanisms.reopens_authority_first and may:
         home = REFILLING if refills else BACK
         yield Change("reopen", TARGET, reopened, LATE, home=home, restarts_cursor=refills)
-    elif may:
+    elif may and source.role == ARCHIVED:
         follower = Control(target.epoch + 1, FOLLOWER, DUAL)
         yield Change("follow again", SOURCE, follower, AT_ONCE)
     if target.phase == DUAL and source.role == ARCHIVED:

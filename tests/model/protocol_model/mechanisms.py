@@ -82,6 +82,8 @@ class Mechanisms:
     """The source is archived only when the marks made until then are drained."""
     expiry_keeps_tombstones: bool = True
     """When the retention of marks is over, tombstones stay until finalize."""
+    expired_is_refilled: bool = True
+    """Reopened after its marks were dropped, the old side is filled by a reverse backfill."""
     reopens_authority_first: bool = True
     """Reopening moves the authority's epoch first, then the archived side."""
     finalize_starts_epoch: bool = True

@@ -90,6 +90,15 @@ SHORT_SCENARIOS = (
         finalizes=True,
         recoveries=1,
     ),
+    InDualWrite(
+        "complete and reopen by late messages",
+        TO_COMPLETE_AND_BACK,
+        ("a0",),
+        finalizes=True,
+        recoveries=1,
+        all_late=True,
+        in_flight=3,
+    ),
     InDualWrite("reopen after the marks expired", TO_EXPIRED_AND_BACK, ("a0", "d0"), "a0"),
     InDualWrite("retry across it all", TO_EXPIRED_AND_BACK, ("a0", "d0"), lost_replies=1),
 )

@@ -7,7 +7,7 @@ import sqlite3
 import threading
 import weakref
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from typing import TypeVar
 
@@ -157,8 +157,13 @@ class Sidecar:
         """Count one more checkpoint; the witness beside the database will know of it."""
         (generation,) = transaction.run("next_generation").fetchone()
         name = dict(transaction.run("all_meta").fetchall())["id"]
-        transaction.then(lambda: database.write_witness(self.path, name, generation))
+        transaction.then(lambda: self._tell_witness(name, generation))
         return int(generation)
+
+    def _tell_witness(self, name: str, generation: int) -> None:
+        # what was committed stays so; a witness left behind is only less watchful
+        with suppress(OSError):
+            database.write_witness(self.path, name, generation)
 
     def shrink(self) -> None:
         """Give pages that hold nothing back to the file system, where there are many."""

@@ -162,6 +162,8 @@ def read_witness(path: Path) -> tuple[str, int] | None:
         text = witness_of(path).read_text("ascii", "replace")
     except FileNotFoundError:
         return None
+    if not text:  # its maker died before the first byte
+        return None
     found = _WITNESS.match(text)
     if found is None:
         raise untrusted(witness_of(path), "has a witness that cannot be read")
@@ -173,7 +175,7 @@ def exists(path: Path) -> bool:
     try:
         size_bytes = path.stat().st_size
     except FileNotFoundError:
-        if witness_of(path).exists():
+        if read_witness(path) is not None:
             raise untrusted(path, "is gone though its witness is there") from None
         return False
     except PermissionError as error:

@@ -51,7 +51,7 @@ class JsonAdapter:
         self._schedule = Schedule(self._backend.checkpoint_seconds, self._checkpoint)
         if not self._backend.is_read_only:
             self._checkpointer.recover()
-            adopt(self._backend)
+            adopt(self._backend, at_opening=True)
         if self._backend.use is Use.SERVE:
             self._backend.committed = self._committed
 

@@ -13,6 +13,7 @@ from fluxstore.ledger import Checkpoint, Intent, KernelLock, Transaction, pendin
 from fluxstore_json import replacing
 from fluxstore_json.backend import Backend
 from fluxstore_json.folding import Piece, folded
+from fluxstore_json.foreign import adopt
 from fluxstore_json.framing import framed
 from fluxstore_json.moment import Moment
 from fluxstore_json.opened import ABSENT, Absent, OpenFile, identity_of
@@ -71,8 +72,9 @@ class Checkpointer:
             yield
 
     def settle_all(self) -> None:
-        """Finish what a process left when it died, inside ``alone``."""
+        """Finish what a process left when it died, inside ``alone``; take files put back."""
         self._recover()
+        adopt(self._backend, at_opening=False)
 
     def run(self) -> None:
         """Fold everything that waits into the files; a file that others changed is left alone."""
@@ -80,6 +82,7 @@ class Checkpointer:
             return
         with self.alone():
             self._recover()
+            adopt(self._backend, at_opening=False)
             for file in self._waiting():
                 self._write(file, waiting_only)
 
@@ -112,7 +115,7 @@ class Checkpointer:
     def _made(self, moment: Moment, file: str, pieces: Pieces) -> _Step | bool:
         """Return a new version, written beside the file; or whether there was nothing to do."""
         shelf = moment.shelf(file)
-        if file in moment.foreign:
+        if not moment.is_settled(file):
             return False
         parts = pieces(moment, file)
         if parts is None or moment.connection is None:

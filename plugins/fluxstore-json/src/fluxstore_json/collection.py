@@ -51,7 +51,7 @@ class JsonCollection:
         """Return how many records the filters find."""
 
         def work(moment: Moment) -> int:
-            if query.filters:
+            if query.filters or not moment.is_settled(self._place.file):
                 return evaluate.count(self.entity, self._candidates(moment, query), query)
             shelf = moment.shelf(self._place.file)
             return shelf.index.count(self.entity.name)[0] + self._waiting(moment)

@@ -6,42 +6,47 @@ from functools import partial
 
 import attrs
 
+from fluxstore.errors import UnreadableRecordError
 from fluxstore.ledger import Transaction, facts, pending
 from fluxstore_json.backend import Backend, log
 from fluxstore_json.moment import Moment
 from fluxstore_json.places import Place
 
 
-def adopt(backend: Backend) -> None:
-    """Take files as others left them, where nothing of ours waits for them (or imports are on).
+def adopt(backend: Backend, *, at_opening: bool) -> None:
+    """Take files as others left them, where that loses nothing.
 
-    Where a policy rules an entity of the file nothing is taken: its versions would not know.
+    A file that was put back is taken at any time, one on which nothing of ours waits when the
+    backend is opened, others with ``foreign_edits = "import"``. Where a policy rules an entity of
+    the file no edit is taken: its versions would not know.
     """
     if backend.is_read_only or not backend.ledger.exists():
         return
-    found = backend.look(lambda moment: _changed(backend, moment))
-    for file in found:
+    for file in backend.look(lambda moment: _adoptable(backend, moment, at_opening)):
         log.warning("%s was changed by another program; taken as it is", backend.folder.shown(file))
         backend.ledger.submit(partial(_take, backend, file))
 
 
-def _changed(backend: Backend, moment: Moment) -> list[str]:
-    return [
-        file
-        for file in moment.checkpoints
-        if file in backend.places.files and _is_adoptable(backend, moment, file)
-    ]
+def _adoptable(backend: Backend, moment: Moment, at_opening: bool) -> list[str]:
+    found = []
+    for file in moment.checkpoints:
+        try:
+            unsettled = file in backend.places.files and not moment.is_settled(file)
+        except UnreadableRecordError:  # whoever reads it will be told
+            continue
+        if unsettled and _may_take(backend, moment, file, at_opening):
+            found.append(file)
+    return found
 
 
-def _is_adoptable(backend: Backend, moment: Moment, file: str) -> bool:
-    moment.shelf(file)
-    checkpoint, connection = moment.checkpoints[file], moment.connection
-    if (file not in moment.foreign and not checkpoint.noticed) or connection is None:
+def _may_take(backend: Backend, moment: Moment, file: str, at_opening: bool) -> bool:
+    if file not in moment.foreign:  # it was noticed, and has been put back since
+        return True
+    places, connection = backend.places.of_file(file), moment.connection
+    if connection is None or any(backend.ledger.control(place.name) for place in places):
         return False
-    places = backend.places.of_file(file)
-    ruled = any(backend.ledger.control(place.name) for place in places)
     waits = any(pending.count(connection, place.name)[0] for place in places)
-    return not ruled and (not waits or backend.settings.foreign_edits == "import")
+    return backend.settings.foreign_edits == "import" or (at_opening and not waits)
 
 
 def _take(backend: Backend, file: str, transaction: Transaction) -> None:

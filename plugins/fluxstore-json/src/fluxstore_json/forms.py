@@ -223,6 +223,7 @@ class Form:
     def document(self, record: Record, order: Iterable[str] = ()) -> dict[str, Any]:
         """Return the document of *record*, with an empty array for each kind that it holds.
 
+        ``Refusal`` where an undeclared field has the name of a declared one.
         Names are in *order* where they are among it: a change leaves the others where they were.
         """
         residue = record.residue
@@ -233,12 +234,19 @@ class Form:
             if field not in left_out:
                 made[self._written_name(field, residue)] = value
         for name, value in residue.extras.items():
-            made.setdefault(name, value)
+            if name in made or self._would_be_read_as(name, encoded):
+                raise Refusal(Reason.UNREPRESENTABLE, _TAKEN, path=name)
+            made[name] = value
         for array, inner in self._inner.items():
             if inner not in residue.absent:
                 made.setdefault(array, [])
         ordered = {name: made[name] for name in order if name in made}
         return ordered | made if ordered else made
+
+    def _would_be_read_as(self, name: str, values: Mapping[str, Any]) -> bool:
+        """Tell whether an extra of this name would be taken for a field when it is read."""
+        field = self._aliases.get(name)
+        return name in self._fields or (field is not None and field not in values)
 
     def _written_name(self, field: str, residue: Residue) -> str:
         alias = residue.alias.get(field)
@@ -286,6 +294,7 @@ class Form:
         return [Suspect(each) for each in found] if isinstance(item, Suspect) else found
 
 
+_TAKEN = "an undeclared field whose name no declared one has expected"
 _NO_OBJECT = Refusal(Reason.TYPE, "an object expected")
 
 

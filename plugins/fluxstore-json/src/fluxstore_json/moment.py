@@ -103,6 +103,12 @@ class Moment:
         self.foreign[file] = shelf.file.identity
         return shelf, 0
 
+    def is_settled(self, file: str) -> bool:
+        """Tell whether the ledger knows which keys *file* has: not while an edit is noticed."""
+        self._look(file)
+        checkpoint = self.checkpoints.get(file)
+        return file not in self.foreign and (checkpoint is None or checkpoint.noticed is None)
+
     # records
 
     def changes(self, place: Place, texts: Sequence[str]) -> dict[str, Pending]:

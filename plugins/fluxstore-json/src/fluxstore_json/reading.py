@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import sqlite3
 import threading
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
@@ -62,8 +63,21 @@ def new_records(moment: Moment, place: Place, born: int, limit: int) -> list[tup
     """Return up to *limit* records that no file holds, born after *born*, each with its birth."""
     if moment.connection is None:
         return []
-    rows = pending.new(moment.connection, place.name, born, limit)
+    if moment.is_settled(place.file):
+        rows = pending.new(moment.connection, place.name, born, limit)
+    else:
+        rows = _unknown(moment, moment.connection, place, born)[:limit]
     return [(moment.waiting(place, row).record, row.born) for row in rows]
+
+
+def _unknown(
+    moment: Moment, connection: sqlite3.Connection, place: Place, born: int
+) -> list[pending.Pending]:
+    """Return the waiting records whose keys the file, as others left it, does not have."""
+    rows = [row for row in pending.since(connection, 0) if row.entity == place.name]
+    known = moment.shelf(place.file).index.known(place.name, [row.key for row in rows])
+    found = [row for row in rows if row.payload is not None and row.key not in known]
+    return sorted((row for row in found if row.born > born), key=lambda row: row.born)
 
 
 @attrs.frozen

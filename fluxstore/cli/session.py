@@ -81,11 +81,6 @@ class Session:
         finally:
             opened.close()
 
-    def note(self, line: str) -> None:
-        """Tell people something on stderr; silent with ``--quiet`` and ``--json``."""
-        if not (self.quiet or self.json):
-            render.write_lines([line], sys.stderr)
-
     def warn(self, line: str) -> None:
         """Warn on stderr, whatever the options say."""
         render.write_lines([f"warning: {line}"], sys.stderr)

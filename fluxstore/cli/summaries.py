@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from fluxstore.cli import exits, render
+from fluxstore.cli import render
 from fluxstore.cli.render import Answer, Styled, count, duration
 
 if TYPE_CHECKING:
@@ -153,8 +153,3 @@ def _outcome(report: MigrationReport, way: str) -> list[str]:
     written = sum(one.written for one in report.entities)
     words = f"{count(written, 'record')} written" if written else "nothing to write: all is equal"
     return [Styled(words, "green"), f"next: fluxstore validate {way}"]
-
-
-def meaning(code: int) -> Mapping[str, Any]:
-    """Return an exit code with its meaning."""
-    return {"exit_code": code, "meaning": exits.MEANINGS[code]}

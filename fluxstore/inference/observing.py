@@ -59,7 +59,6 @@ class Values:
     texts: tuple[str, ...] = TEXT_KINDS
     """What every text so far could be, beside text."""
     largest: int = 0
-    longest: int = 0
     shortest: int = 1 << 30
     choices: set[str] | None = None
     items: Values | None = None
@@ -93,7 +92,7 @@ class Values:
             self.hashes.append(hash(value))
 
     def _see_text(self, value: str) -> None:
-        self.longest, self.shortest = max(self.longest, len(value)), min(self.shortest, len(value))
+        self.shortest = min(self.shortest, len(value))
         if self.texts:
             self.texts = tuple(name for name in self.texts if _is(name, value))
         if self.choices is not None:

@@ -23,7 +23,6 @@ class FoundColumn:
     annotation: str
     """``str``, ``Decimal``, ``list[UUID]``, …; empty where no type of fluxstore holds it."""
     nullable: bool = True
-    has_default: bool = False
     comment: str = ""
 
 

@@ -90,7 +90,6 @@ def _column(column: Declared) -> FoundColumn:
         column.name,
         annotation(column.type),
         nullable=not column.required,
-        has_default=column.has_default,
         comment=REMARKS.get(column.type.name, ""),
     )
 

@@ -72,7 +72,7 @@ def _place(column: Declared) -> int:
 def _column(declared: Declared, values: Values) -> FoundColumn:
     annotation, comment = _by_values(declared, values) if values.kinds else _declared(declared)
     nullable = not declared.is_not_null and not declared.key_place
-    return FoundColumn(declared.name, annotation, nullable, declared.has_default, comment)
+    return FoundColumn(declared.name, annotation, nullable, comment)
 
 
 def _by_values(declared: Declared, values: Values) -> tuple[str, str]:

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from functools import partial
 
+import attrs
+
 from protocol_model.ablation import lacking
-from protocol_model.ablations_of_migration import DUAL_WRITES, MIGRATION
+from protocol_model.ablations_of_migration import DUAL_WRITES, MIGRATION, UNSEAL
 from protocol_model.explorer import STUCK
-from protocol_model.fence import SAME_QUERY, STATEMENT, Fence
+from protocol_model.fence import REPEATABLE_READ, SAME_QUERY, STATEMENT, Fence
+from protocol_model.mechanisms import PROTOCOL
+from protocol_model.migration import Migration
 from protocol_model.outcomes import Outcomes
 from protocol_model.sidecar import Sidecars
 from protocol_model.validation import Validation
@@ -17,6 +21,7 @@ from protocol_model.workloads import (
     SWAP,
     SWAP_AT_ONCE,
     SWAPPED_BEFORE,
+    Workload,
     under_backfill,
 )
 
@@ -153,5 +158,17 @@ CONSTRAINTS = (
         "records read at different times contradict each other, and one is quarantined",
     ),
 )
+
+LEVEL = attrs.evolve(PROTOCOL, seals_level=False)
+SPARE = (
+    Workload("seals_level", Migration.of(UNSEAL, LEVEL)),
+    Workload(
+        "seals_level, late",
+        Migration.of(attrs.evolve(UNSEAL, writers=("a0",), recoveries=2, all_late=True), LEVEL),
+    ),
+    Workload("locks, where all read repeatably", Fence((REPEATABLE_READ,) * 2, locks=False)),
+    Workload("one_snapshot, for a relay", attrs.evolve(SWAP, one_snapshot=False)),
+)
+"""Mechanisms that others make up for: without one of them alone, nothing breaks."""
 
 ABLATIONS = (*MIGRATION, *DUAL_WRITES, *INSIDE_A_WRITE, *SIDECAR, *COMPARING, *CONSTRAINTS)

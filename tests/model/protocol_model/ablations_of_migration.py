@@ -326,6 +326,3 @@ DUAL_WRITES = (
     _dual_write("plain, a delete", DUAL_WRITE, "I2", 4, RETURNED),
     _dual_write("careful, nothing ever fails", CAREFUL_DUAL_WRITE, "I2", 12, RETURNED),
 )
-
-SPARE = {"seals_level": (UNSEAL, attrs.evolve(UNSEAL, writers=("a0",), all_late=True))}
-"""Mechanisms that others make up for: without one of them alone, nothing breaks."""

@@ -29,4 +29,4 @@ def test_an_interleaving_is_told_with_what_the_protocol_answers():
 
     assert told.startswith("migration: leg_fence\n    writer 0 adds key 0 at source\n")
     assert "  not: writer 0 applies key 0 at target\n" in told
-    assert told.endswith("writer 0 is refused key 0 at target")
+    assert told.endswith("writer 0 has its leg refused key 0 at target")

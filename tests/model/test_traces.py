@@ -73,7 +73,7 @@ def test_a_step_that_the_protocol_does_not_take_is_told_with_those_it_takes():
 
     assert (False, 6) == (verdict.accepted, verdict.matched)
     assert Event("migrator", "sends C4½ commit") == verdict.refused
-    assert Event("writer 0", "is refused", "target", 0) not in verdict.possible
+    assert Event("writer 0", "has its leg refused", "target", 0) not in verdict.possible
     assert Event("relay 0", "reads", "source", 0, (1, 2)) in verdict.possible
     assert str(verdict).startswith("event 7 is no step of the model: migrator sends C4½ commit")
 
@@ -89,6 +89,18 @@ def test_what_nobody_sees_may_happen_in_between():
 
     assert accepts(model(), died).accepted
     assert 4 == accepts(model(), died, hides=lambda event: False).matched
+
+
+def test_a_commit_that_was_refused_may_be_recorded_anywhere():
+    refused = Event("writer 0", "is refused", "source", 0)
+
+    assert accepts(model(), [*CUTOVER[:2], refused, refused, *CUTOVER[2:], refused]).accepted
+
+
+def test_a_leg_is_refused_only_where_its_epoch_has_passed():
+    refused = Event("writer 0", "has its leg refused", "target", 0)
+
+    assert 3 == accepts(model(), [*CUTOVER[:3], refused]).matched
 
 
 @pytest.mark.parametrize("seed", range(5))

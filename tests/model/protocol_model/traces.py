@@ -2,7 +2,8 @@
 
 A run is a sequence of events, each as precise as the recorder knows: ``None`` in a field stands for
 anything. Steps that nobody can see, such as a process dying, are *hidden*: they may happen between
-two events in any number. All states that the run may have led to are followed at once.
+two events in any number. A commit that was refused changed nothing, so the model has no step for
+it: it may be recorded anywhere. All states that the run may have led to are followed at once.
 """
 
 from __future__ import annotations
@@ -50,6 +51,12 @@ def unseen(event: Event) -> bool:
     return event.verb in UNSEEN_VERBS
 
 
+def is_idle(event: Event) -> bool:
+    """Return whether *event* is a refused commit: its process had an old idea of the phase."""
+    client = str(event.actor).startswith(("writer", "foreign"))
+    return client and event.verb == "is refused"
+
+
 def accepts(model: Model[State], run: Sequence[Event], *, hides: Hides = unseen) -> Verdict:
     """Return whether *run* is a path of *model* from its beginning, hidden steps aside."""
     states = _closed(model, {model.initial()}, hides)
@@ -60,6 +67,8 @@ def accepts(model: Model[State], run: Sequence[Event], *, hides: Hides = unseen)
             for event, state in model.steps(origin)
             if seen.matches(event)
         }
+        if is_idle(seen):
+            following |= states
         if not following:
             return Verdict(False, matched, seen, _possible(model, states, hides))
         states = _closed(model, following, hides)

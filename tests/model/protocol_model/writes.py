@@ -219,7 +219,7 @@ def _apply(world: World, state: State, who: int, leg: Leg) -> Steps:
         after = state
         if not mechanisms.refused_leg_leaves_mark:
             after = cleared(world, state, leg.origin, leg.key, leg.record.row)
-        event = Event(f"writer {who}", "is refused", SIDES[there], leg.key)
+        event = Event(f"writer {who}", "has its leg refused", SIDES[there], leg.key)
         yield event, _with_writer(after, who, done)
         return
     after = applied(store, leg.key, leg.record, guarded=mechanisms.guard)

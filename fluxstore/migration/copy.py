@@ -86,6 +86,7 @@ class EntityCopy:
                 self._throttle.passed(len(page.records))
                 self._meter.passed(self.entity.name, len(page.records), page.done)
                 check(self._stopped)
+                del page
             self.retry()
         finally:
             self.seconds += time.monotonic() - begun
@@ -135,11 +136,14 @@ class EntityCopy:
             pages = scanning.pages(self._source, self._pace.records)
             page = next(pages)
         self._meter.resumed(self.entity.name, page.done if self.resumed else None)
+        following = page.cursor
         yield page, position
+        del page
         try:
-            for following in pages:
-                page, position = following, page.cursor
+            for page in pages:
+                position, following = following, page.cursor
                 yield page, position
+                del page
         except CursorError as error:
             raise MigrationError(
                 f"{self.surveyed.place} was changed while it was copied: {error.problem}",

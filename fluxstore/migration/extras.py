@@ -99,6 +99,7 @@ class Finder:
             check(self._stopped)
             yield from (record.key for record in page.records)
             self._meter.passed(entity.name, len(page.records), page.done)
+            del page
 
 
 def delete(

@@ -61,6 +61,7 @@ class Look:
         for page in scanning.pages(self.source, lambda: limit):
             check(self._stopped)
             yield page
+            del page
 
     def run(self, meter: Meter) -> None:
         """Look at everything; a file that is refused as a whole is one problem."""
@@ -69,6 +70,7 @@ class Look:
             for page in self.pages():
                 self._take(page)
                 meter.passed(self.entity.name, len(page.records), page.done)
+                del page
         except UnreadableRecordError as error:
             self._begin()
             self.refused = file_problem(self.entity, error, self.place)

@@ -82,7 +82,6 @@ class Migration:
         self.meter = Meter(options.progress, STAGES)
         self._begun = time.monotonic()
         self._failed = threading.Event()
-        self._throttle = Throttle(options.rate, self._is_stopped)
         self._surveyed: dict[str, Surveyed] = {}
         self._copies: dict[str, EntityCopy] = {}
         self._extras: dict[str, Extras] = {}
@@ -139,19 +138,20 @@ class Migration:
     def _copy(self, entities: Sequence[Entity]) -> None:
         self.meter.sizes({name: float(one.read) for name, one in self._surveyed.items()})
         self.meter.begin("copy")
-        self._copies = {entity.name: self._entity_copy(entity) for entity in entities}
+        throttle = Throttle(self.options.rate, self._is_stopped)
+        self._copies = {entity.name: self._entity_copy(entity, throttle) for entity in entities}
         for level in levels(entities):
             tasks = [self._task(self._copies[entity.name]) for entity in level]
             scanning.side_by_side(self.options.executor, tasks)
 
-    def _entity_copy(self, entity: Entity) -> EntityCopy:
+    def _entity_copy(self, entity: Entity, throttle: Throttle) -> EntityCopy:
         return EntityCopy(
             self.plan,
             self._surveyed[entity.name],
             self.options,
             scratch=self.scratch,
             meter=self.meter,
-            throttle=self._throttle,
+            throttle=throttle,
             stopped=self._is_stopped,
         )
 

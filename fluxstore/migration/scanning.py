@@ -11,12 +11,12 @@ from fluxstore.adapter import Collection, Page, Size
 T = TypeVar("T")
 LARGEST_PAGE_RECORDS = 4096
 SMALLEST_PAGE_RECORDS = 16
-_PAGE_BYTES = 2 * 1024 * 1024
+_PAGE_BYTES = 1024 * 1024
 _UNKNOWN_PAGE_RECORDS = 512
 
 
 def page_records(size: Size) -> int:
-    """Return how many records of this size to take at once: about 2 MiB, decoded some 10 MiB."""
+    """Return how many records of this size to take at once: about 1 MiB, decoded some 8 MiB."""
     if not size.records or not size.bytes:
         return _UNKNOWN_PAGE_RECORDS
     fitting = _PAGE_BYTES * size.records // size.bytes
@@ -26,13 +26,17 @@ def page_records(size: Size) -> int:
 def pages(
     collection: Collection, limit: Callable[[], int], cursor: str | None = None
 ) -> Iterator[Page]:
-    """Yield the pages after *cursor*; *limit* is asked before each."""
-    while True:
+    """Yield the pages after *cursor*; *limit* is asked before each.
+
+    Nothing of a page is kept here while the next is read; a caller that lets go of it as well
+    (``del page``) needs memory for one.
+    """
+    more = True
+    while more:
         page = collection.scan(cursor, limit())
+        cursor, more = page.cursor, page.cursor is not None
         yield page
-        if page.cursor is None:
-            return
-        cursor = page.cursor
+        del page
 
 
 def side_by_side(executor: Executor | None, tasks: Sequence[Callable[[], T]]) -> list[T]:

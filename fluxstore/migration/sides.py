@@ -47,6 +47,7 @@ class Side:
             for page in self.pages(stopped):
                 self._take(page)
                 meter.passed(self.label, len(page.records), page.done)
+                del page
         except UnreadableRecordError as error:
             self.refused = file_problem(self.entity, error, self.place)
         meter.passed(self.label, 0, 1.0)
@@ -58,6 +59,7 @@ class Side:
         for page in scanning.pages(self.collection, lambda: limit):
             check(stopped)
             yield page
+            del page
 
     def seen(self, record: Record) -> Record:
         """Return the record as the validation looks at it."""

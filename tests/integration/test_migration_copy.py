@@ -339,7 +339,7 @@ def test_a_rate_holds_the_copy_back():
     source, target = pile(*(Note(id=n) for n in range(60))), reference()
     report = migrate(source, target, ENTITIES, options(rate=200))
 
-    assert by_entity(report)["notes"].seconds >= 0.25
+    assert by_entity(report)["notes"].seconds >= 0.2
 
 
 def test_progress_ends_at_the_end_and_never_goes_back():

@@ -8,6 +8,7 @@ import subprocess
 from datetime import UTC, datetime
 from pathlib import Path
 
+from psycopg import pq
 from psycopg.conninfo import conninfo_to_dict
 
 from fluxstore.errors import AccessError, BackendError, ConfigError
@@ -16,22 +17,6 @@ from fluxstore_postgres.dsn import Target
 from fluxstore_postgres.embedded import locate
 
 SUFFIX = ".dump"
-# libpq reads these from the environment: a password must not stand among a command's arguments.
-VARIABLES = {
-    "host": "PGHOST",
-    "hostaddr": "PGHOSTADDR",
-    "port": "PGPORT",
-    "user": "PGUSER",
-    "password": "PGPASSWORD",
-    "dbname": "PGDATABASE",
-    "service": "PGSERVICE",
-    "sslmode": "PGSSLMODE",
-    "sslrootcert": "PGSSLROOTCERT",
-    "sslcert": "PGSSLCERT",
-    "sslkey": "PGSSLKEY",
-    "passfile": "PGPASSFILE",
-    "connect_timeout": "PGCONNECT_TIMEOUT",
-}
 
 
 class Backups:
@@ -93,11 +78,18 @@ class Backups:
             )
 
     def _environment(self) -> dict[str, str]:
+        """Return an environment that leads to the database.
+
+        A password must not stand among a command's arguments, where every user could read it.
+        """
         given = conninfo_to_dict(self._target.conninfo)
         kept = {name: value for name, value in os.environ.items() if not name.startswith("PG")}
-        return kept | {
-            variable: str(given[name]) for name, variable in VARIABLES.items() if name in given
+        said = {
+            one.envvar.decode(): str(given[one.keyword.decode()])
+            for one in pq.Conninfo.get_defaults()
+            if one.envvar and one.keyword.decode() in given
         }
+        return kept | said
 
 
 def _program(name: str) -> str:

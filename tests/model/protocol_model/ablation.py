@@ -25,8 +25,8 @@ class Ablation:
 
     area: str
     mechanism: str
-    whole: Model
-    model: Model
+    whole: Model[Any]
+    model: Model[Any]
     breaks: str
     steps: int
     harm: str

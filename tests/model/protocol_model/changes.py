@@ -7,7 +7,7 @@ arrive at any time; so do all of them in a scenario that says so.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import attrs
 
@@ -100,7 +100,7 @@ def _set(state: State, side: int, control: Control, purges: str) -> State:
     return with_store(state, side, store)
 
 
-PURGED = {
+PURGED: dict[str, Callable[[Record], Record]] = {
     MARKS: lambda record: record,
     TOMBSTONES: lambda record: NOTHING if record.value is None else record,
     ROWS: lambda record: Record(None, record.value),

@@ -13,7 +13,7 @@ from array import array
 from collections.abc import Collection, Hashable, Iterable, Iterator
 from contextlib import contextmanager
 from itertools import pairwise
-from typing import NamedTuple, Protocol, TypeVar
+from typing import Generic, NamedTuple, Protocol, TypeVar
 
 import attrs
 
@@ -88,17 +88,17 @@ class TooManyStatesError(Exception):
     """A model is larger than its limit, so nothing is proven; says how far it came."""
 
 
-class _Graph:
+class _Graph(Generic[State]):
     """The states seen so far, numbered in the order of their discovery, and their transitions."""
 
-    def __init__(self, first: Hashable) -> None:
-        self.numbers: dict[Hashable, int] = {first: 0}
-        self.states: list[Hashable] = [first]
+    def __init__(self, first: State) -> None:
+        self.numbers: dict[State, int] = {first: 0}
+        self.states: list[State] = [first]
         self.parents = array("l", [0])
         self.origins = array("l")
         self.goals = array("l")
 
-    def add(self, origin: int, state: Hashable) -> bool:
+    def add(self, origin: int, state: State) -> bool:
         """Record a transition; return whether *state* is new."""
         number = self.numbers.setdefault(state, len(self.states))
         self.origins.append(origin)
@@ -109,7 +109,7 @@ class _Graph:
         self.parents.append(origin)
         return True
 
-    def way_to(self, number: int) -> list[Hashable]:
+    def way_to(self, number: int) -> list[State]:
         """Return the states on the shortest way to a state, the first one included."""
         way = [number]
         while way[-1]:
@@ -197,7 +197,7 @@ def _explore(model: Model[State], limit: int, promises: Collection[str]) -> Expl
 
 
 def _found(
-    model: Model[State], graph: _Graph, number: int, broken: str, *, ends: int = 0
+    model: Model[State], graph: _Graph[State], number: int, broken: str, *, ends: int = 0
 ) -> Exploration:
     trace = tuple(_events(model, graph.way_to(number)))
     return Exploration(len(graph.states), len(graph.goals), ends, broken, trace)

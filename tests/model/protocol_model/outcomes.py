@@ -37,7 +37,7 @@ class Asked(NamedTuple):
     client: str
     attempts: tuple[Attempt, ...]
     source: str
-    known: tuple[bool, bool]
+    known: tuple[bool, ...]
     effects: int
 
 

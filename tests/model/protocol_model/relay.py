@@ -2,6 +2,7 @@
 
 The mark and the record are one step here. Reading the mark earlier only adds runs in which the
 record is newer than the mark; then clearing is refused, which is a relay that died before it.
+(Tried with two steps as well: the same workloads hold.)
 """
 
 from __future__ import annotations

@@ -8,7 +8,9 @@ knew is then gone, what it committed stays.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
+
+Item = TypeVar("Item")
 
 SOURCE, TARGET = 0, 1
 SIDES = ("source", "target")
@@ -152,7 +154,7 @@ class State(NamedTuple):
     broken: str | None
 
 
-def replaced(items: tuple, index: int, item: object) -> tuple:
+def replaced(items: tuple[Item, ...], index: int, item: Item) -> tuple[Item, ...]:
     """Return *items* with another item at *index*."""
     return (*items[:index], item, *items[index + 1 :])
 

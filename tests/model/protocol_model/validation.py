@@ -82,8 +82,8 @@ class Validation:
         yield from _relay(state)
         if state.verdict is None:
             yield from self._validate(state)
-        elif state.verdict == "diverged" and not state.repaired:
-            yield from self._repair(state)
+        elif state.verdict == "diverged" and not state.repaired and state.validator:
+            yield self._repair(state, state.validator)
 
     def violation(self, state: Compared) -> str | None:
         """Return a false alarm, a difference missed, or a follower that stays apart."""
@@ -130,22 +130,19 @@ class Validation:
         elif validator.follower is None or validator.authority is None:
             yield from self._look(state, validator)
         else:
-            yield self._judge(state, validator)
+            yield self._judge(state, validator, validator.follower, validator.authority)
 
     def _look(self, state: Compared, validator: Validator) -> Steps:
         """Read one side, in the order that there is; the mark comes with the authority."""
-        reads_follower = (validator.follower is None) == (
-            validator.authority is not None or self.follower_first
-        )
-        if reads_follower and validator.follower is None:
+        follower_next = self.follower_first or validator.authority is not None
+        if follower_next and validator.follower is None:
             seen = validator._replace(follower=state.follower)
             yield Event("validator", "reads the follower"), state._replace(validator=seen)
         else:
             seen = validator._replace(authority=state.authority, mark=bool(state.mark))
             yield Event("validator", "reads the authority"), state._replace(validator=seen)
 
-    def _judge(self, state: Compared, validator: Validator) -> Step:
-        follower, authority = validator.follower, validator.authority
+    def _judge(self, state: Compared, validator: Validator, follower: Row, authority: Row) -> Step:
         if follower == authority:
             told = state._replace(validator=validator, verdict="equal")
             return Event("validator", "finds them equal"), told
@@ -160,15 +157,13 @@ class Validation:
         again = Validator(DRAINED, None, None, mark=False, suspected=authority)
         return Event("validator", "looks again"), state._replace(validator=again)
 
-    def _repair(self, state: Compared) -> Steps:
+    def _repair(self, state: Compared, compared: Validator) -> Step:
         """Write what the authority held when it was compared."""
-        compared = state.validator
         same = state.follower == compared.follower
         after = state._replace(repaired=True)
-        if same or not self.repair_compares:
-            yield Event("repair", "writes"), after._replace(follower=compared.authority)
-        else:
-            yield Event("repair", "leaves it"), after
+        if compared.authority and (same or not self.repair_compares):
+            return Event("repair", "writes"), after._replace(follower=compared.authority)
+        return Event("repair", "leaves it"), after
 
 
 def _relay(state: Compared) -> Steps:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from typing import Any
 
 import attrs
 
@@ -31,7 +32,7 @@ class Workload:
     """A model with a name."""
 
     name: str
-    model: Model
+    model: Model[Any]
 
 
 def under_backfill(constraints: Constraints) -> Constraints:

@@ -216,11 +216,10 @@ def _apply(world: World, state: State, who: int, leg: Leg) -> Steps:
     there, store = 1 - leg.origin, state.stores[1 - leg.origin]
     done = state.writers[who]._replace(leg=None)
     if mechanisms.leg_fence and (store.control.epoch, store.control.role) != (leg.epoch, FOLLOWER):
-        after = state
-        if not mechanisms.refused_leg_leaves_mark:
-            after = cleared(world, state, leg.origin, leg.key, leg.record.row)
         event = Event(f"writer {who}", "has its leg refused", SIDES[there], leg.key)
-        yield event, _with_writer(after, who, done)
+        if not mechanisms.refused_leg_leaves_mark:
+            state = cleared(world, state, leg.origin, leg.key, leg.record.row)
+        yield event, _with_writer(state, who, done)
         return
     after = applied(store, leg.key, leg.record, guarded=mechanisms.guard)
     if mechanisms.ops and mechanisms.carries_ops:

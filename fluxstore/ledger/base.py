@@ -95,6 +95,7 @@ class Sidecar:
         connection.close()
 
     def _connect(self) -> sqlite3.Connection:
+        self._refuse_link()
         connection = database.connect(self.path, read_only=self.read_only)
         self._inode = self._inode or self.path.stat().st_ino
         self._is_closed = False
@@ -146,12 +147,18 @@ class Sidecar:
             raise UnsupportedError(
                 f"{self.folder.parent} is opened only to read", capability="writing"
             )
+        self._refuse_link()
         if self._writer.current is None and not self.folder.is_dir():
             with translated(self.folder):
                 self.folder.parent.mkdir(parents=True, exist_ok=True)
                 mode = self.folder.parent.stat().st_mode & 0o777
                 self.folder.mkdir(mode=mode, exist_ok=True)
                 database.flush(self.folder.parent)
+
+    def _refuse_link(self) -> None:
+        """Raise ``UnreadableRecordError`` where the ledger would be somewhere else."""
+        if self.folder.is_symlink():
+            raise database.untrusted(self.folder, "is behind a symbolic link")
 
     def next_generation(self, transaction: Transaction) -> int:
         """Count one more checkpoint; the witness beside the database will know of it."""

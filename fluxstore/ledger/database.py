@@ -119,16 +119,30 @@ def make(path: Path) -> None:
         connection = sqlite3.connect(fresh, isolation_level=None)
         try:
             connection.executescript(SQL["set_up_new"])
-            connection.executescript(SCHEMA)
+            connection.execute(SQL["begin_write"])
+            for statement in _statements(SCHEMA):
+                connection.execute(statement)
             connection.executemany(
                 SQL["set_meta"], [("id", name), ("format", FORMAT), ("generation", 0)]
             )
+            connection.execute(SQL["commit"])
+            connection.execute(SQL["begin_log"])
         finally:
             connection.close()
         flush(fresh)
         fresh.rename(path)
         flush(path.parent)
         write_witness(path, name, 0)
+
+
+def _statements(script: str) -> Iterator[str]:
+    """Yield the statements of a script, which ``executescript`` would run each by itself."""
+    statement = ""
+    for line in script.splitlines(keepends=True):
+        statement += line
+        if sqlite3.complete_statement(statement):
+            yield statement
+            statement = ""
 
 
 def flush(path: Path) -> None:

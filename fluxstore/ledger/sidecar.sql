@@ -1,9 +1,11 @@
 -- What SidecarLedger says to its database.
 
--- set_up_new: once, when a database is made
+-- set_up_new: once, when a database is made; what it holds is durable before the log is begun
 PRAGMA auto_vacuum = INCREMENTAL;
-PRAGMA journal_mode = WAL;
 PRAGMA synchronous = FULL;
+
+-- begin_log: from here on changes go to a log beside the database
+PRAGMA journal_mode = WAL
 
 -- set_up: on every connection; FULL makes every commit durable, cell_size_check notices damage
 PRAGMA synchronous = FULL;

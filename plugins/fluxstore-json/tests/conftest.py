@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import tempfile
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -139,3 +141,20 @@ def open_data():
         made = Data(Path(folder))
         yield made
         made.close()
+
+
+@pytest.fixture
+def ordinary_user():
+    """A context in which modes matter: root becomes somebody else."""
+
+    @contextmanager
+    def made():
+        was = os.geteuid()
+        if was == 0:
+            os.seteuid(65534)
+        try:
+            yield
+        finally:
+            os.seteuid(was)
+
+    return made

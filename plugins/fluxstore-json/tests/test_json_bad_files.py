@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import tracemalloc
-from contextlib import contextmanager
 
 import attrs
 import pytest
@@ -245,24 +243,12 @@ def test_a_bad_document_hides_nothing_inside_it(data):
     assert expected == [one.raw for one in bad_tasks]
 
 
-@contextmanager
-def an_ordinary_user():
-    """Be somebody to whom modes matter."""
-    was = os.geteuid()
-    if was == 0:
-        os.seteuid(65534)
-    try:
-        yield
-    finally:
-        os.seteuid(was)
-
-
-def test_a_file_that_may_not_be_read_is_refused_and_others_go_on(open_data):
+def test_a_file_that_may_not_be_read_is_refused_and_others_go_on(open_data, ordinary_user):
     open_data.write("users.json", {"users": []})
     open_data.write("projects.json", {"projects": [{"id": "p"}]})
     (open_data.path / "users.json").chmod(0)
 
-    with an_ordinary_user():
+    with ordinary_user():
         with pytest.raises(UnreadableRecordError, match="may not read it"):
             open_data.scan("users")
         assert ["p"] == [record.key for record in open_data.scan("projects")[0]]

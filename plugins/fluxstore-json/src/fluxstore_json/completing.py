@@ -29,7 +29,14 @@ def complete(backend: Backend, checkpointer: Checkpointer, entities: Iterable[En
         wishes.load(moment, file, ((each, ledger.saved_parts(each.name)) for each in places))
         if wishes.are_met(moment, file):
             return None
-        return framed(moment, file, wishes.beside, wishes.planned, wishes.style)
+        return framed(
+            moment,
+            file,
+            wishes.beside,
+            planned=wishes.planned,
+            style=wishes.style,
+            frame=wishes.frame,
+        )
 
     with checkpointer.alone():
         checkpointer.settle_all()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any, TypeAlias
 
 import msgspec
@@ -24,13 +24,15 @@ def framed(
     moment: Moment,
     file: str,
     beside: Mapping[Path, bytes] | None = None,
+    *,
     planned: Collection[str] = (),
     style: Style | None = None,
+    frame: Sequence[Path] = (),
 ) -> Iterator[Piece]:
     """Yield *file* made anew, with *beside* around its arrays.
 
-    *planned* names the entities whose order is in the index's plan; *style* is that of a file that
-    is not there yet.
+    *planned* names the entities whose order is in the index's plan; *style* and *frame* are those
+    of a file that is not there yet.
     """
     shelf = moment.shelf(file)
     index, roots = shelf.index, moment.places.roots(file)
@@ -47,8 +49,8 @@ def framed(
         yield from elements(roots[0])
         yield b"]\n"
         return
-    tree = _tree(index.frame, {**index.beside, **(beside or {})}, roots)
-    yield from _object(tree, elements, styles[roots[0].name].step, 0)
+    tree = _tree(index.frame or frame, {**index.beside, **(beside or {})}, roots)
+    yield from _object(tree, elements, styles[roots[0].name], 0)
     yield b"\n"
 
 
@@ -59,40 +61,39 @@ def _style(file: object, index: Index, place: Place, wished: Style | None) -> St
     return wished or Style(lead=b"\n" + b"  " * (depth + 1), tail=b"\n" + b"  " * depth)
 
 
-def _tree(frame: list[Path], beside: Mapping[Path, bytes], roots: tuple[Place, ...]) -> Tree:
+def _tree(frame: Sequence[Path], beside: Mapping[Path, bytes], roots: tuple[Place, ...]) -> Tree:
     by_path = {place.path: place for place in roots}
     tree: Tree = {}
     for path in dict.fromkeys((*frame, *beside, *by_path)):
         around = tree
         for name in path[:-1]:
             around = around.setdefault(name, {})  # type: ignore[assignment]
-        around[path[-1]] = by_path[path] if path in by_path else beside[path]
+        value = by_path.get(path) or beside.get(path)
+        if value is not None:
+            around[path[-1]] = value
     return tree
 
 
 def _object(
-    tree: Tree, elements: Callable[[Place], Iterator[Piece]], step: bytes, depth: int
+    tree: Tree, elements: Callable[[Place], Iterator[Piece]], style: Style, depth: int
 ) -> Iterator[Piece]:
+    step, is_open = style.step, bool(style.step) or style.is_spaced
     margin = b"\n" + step * (depth + 1) if step else b""
     before = b"{"
     for name, value in tree.items():
-        yield before + margin + json.dumps(name, ensure_ascii=False).encode() + b":"
-        yield b" " if step else b""
+        yield before + margin + json.dumps(name, ensure_ascii=False).encode()
+        yield b": " if is_open else b":"
         if isinstance(value, dict):
-            yield from _object(value, elements, step, depth + 1)
+            yield from _object(value, elements, style, depth + 1)
         elif isinstance(value, bytes):
-            yield _formatted(value, step, depth + 1)
+            lead = b"\n" + step * (depth + 1) if step else b""
+            yield Style(lead, b"", step, style.is_spaced).document(value)
         else:
             yield b"["
             yield from elements(value)
             yield b"]"
-        before = b","
+        before = b", " if is_open and not step else b","
     yield (b"\n" + step * depth if step else b"") + b"}"
-
-
-def _formatted(text: bytes, step: bytes, depth: int) -> bytes:
-    style = Style(lead=b"\n" + step * depth if step else b"", step=step)
-    return style.document(text)
 
 
 def wrapper_of(beside: Mapping[Path, bytes]) -> dict[str, Any]:

@@ -35,8 +35,9 @@ def parts_of(moment: Moment, place: Place) -> Iterator[Part]:
     wrapper = wrapper_of(shelf.index.beside)
     if wrapper:
         yield Part(place.name, WRAPPER, 0, wrapper)
-    bounds = shelf.index.bounds[place.path]
-    yield Part(place.name, LAYOUT, 0, style_of(shelf.file, bounds, len(place.path)).to_json())
+    style = style_of(shelf.file, shelf.index.bounds[place.path], len(place.path))
+    frame = [list(path) for path in shelf.index.frame]
+    yield Part(place.name, LAYOUT, 0, {**style.to_json(), "frame": frame})
 
 
 def _keys(moment: Moment, place: Place) -> Iterator[str]:
@@ -64,6 +65,7 @@ class Wishes:
         """The entities whose order is in the index's plan."""
         self.beside: dict[Path, bytes] = {}
         self.style: Style | None = None
+        self.frame: list[Path] = []
 
     def load(
         self, moment: Moment, file: str, parts: Iterable[tuple[Place, Iterable[Part]]]
@@ -82,6 +84,7 @@ class Wishes:
                     self.beside |= beside_of(part.value, roots)
                 elif part.name == LAYOUT:
                     self.style = Style.from_json(part.value)
+                    self.frame = [tuple(path) for path in part.value["frame"]]
 
     def are_met(self, moment: Moment, file: str) -> bool:
         """Tell whether the file is already as it is wished for, and nothing waits for it."""

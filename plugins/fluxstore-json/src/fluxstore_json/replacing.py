@@ -60,10 +60,11 @@ def write(target: Path, pieces: Iterable[Piece], base: OpenFile | None) -> Writt
 
 
 def _filled(path: Path, descriptor: int, pieces: Iterable[Piece], base: OpenFile | None) -> Written:
-    digest = xxhash.xxh3_128()
+    digest, offset = xxhash.xxh3_128(), 0
     for data in _buffered(_texts(pieces, base)):
         digest.update(data)
-        _write_all(descriptor, data)
+        _write_all(descriptor, data, offset)
+        offset += len(data)
     if base is not None:
         _resemble(descriptor, base)
     os.fsync(descriptor)
@@ -92,10 +93,10 @@ def _buffered(texts: Iterable[bytes]) -> Iterator[bytes]:
     yield b"".join(waiting)
 
 
-def _write_all(descriptor: int, data: bytes) -> None:
-    view = memoryview(data)
-    while view:
-        view = view[os.write(descriptor, view) :]
+def _write_all(descriptor: int, data: bytes, offset: int) -> None:
+    done = 0
+    while done < len(data):
+        done += os.pwrite(descriptor, memoryview(data)[done:], offset + done)
 
 
 def _resemble(descriptor: int, base: OpenFile) -> None:

@@ -57,6 +57,12 @@ class Card:
     member_id: str | None = field(default=None, references="members", on_delete="set_null")
 
 
+@entity("shops")
+class Shop:
+    id: str
+
+
+SHOPS = entity_of(Shop)
 ENTITIES = Entities([entity_of(Member), entity_of(Visit), entity_of(Card)])
 MEMBERS, VISITS, CARDS = ENTITIES.values()
 TABLES = """
@@ -338,3 +344,29 @@ def test_a_source_without_the_table_is_an_error_and_makes_nothing(
         adapter.collection(MEMBERS).commit([put()])
     tables = "SELECT count(*) FROM pg_tables WHERE schemaname NOT IN ('pg_catalog', %s)"
     assert sql.execute(tables, ["information_schema"]).fetchone() == (0,)
+
+
+def test_a_table_in_another_order_is_scanned_by_code_point_and_sorted_once(
+    postgres_dsn: str, sql: Any, open_adapter: Any
+) -> None:
+    sql.execute("CREATE TABLE shops (id varchar(9) PRIMARY KEY)")  # no index in key order
+    adapter = open_adapter(postgres_dsn, Entities([SHOPS]))
+    shops = adapter.collection(SHOPS)
+    names = ["b", "a", "B", "A", "ä", "Z", "10", "9"]
+    shops.commit([Put(name, {"id": name}) for name in names])
+
+    found, cursor, more = [], None, True
+    while more:
+        page = shops.scan(cursor, 3)
+        found += [one.key for one in page.records]
+        cursor, more = page.cursor, page.cursor is not None
+    again = shops.scan("B", 3)
+    with adapter.snapshot():
+        sql.execute("DELETE FROM shops")
+        first = shops.scan(None, 5)
+        second = shops.scan(first.cursor, 5)
+
+    assert found == sorted(names)
+    assert [one.key for one in again.records] == ["Z", "a", "b"]
+    assert [one.key for one in (*first.records, *second.records)] == sorted(names)
+    assert shops.scan(None, 5).records == ()

@@ -101,6 +101,26 @@ def test_psql_is_opened_on_the_records_and_leaves_nothing_running(project: Proje
     assert project.json("db", "status")["running"] is False
 
 
+def test_an_application_that_forgets_to_close_leaves_nothing_running(project: Project) -> None:
+    forgetful = PROGRAM.replace("with fluxstore", "store = fluxstore").replace(" as store:", "")
+    ran = project._run(sys.executable, "-c", forgetful.replace("\n    ", "\n"))
+
+    assert (ran.returncode, ran.stderr) == (0, "")
+    assert project.json("db", "status")["running"] is False
+
+
+def test_an_embedded_database_that_is_not_there_is_no_source(project: Project) -> None:
+    (project.folder / "fluxstore.toml").write_text(
+        TOML + '[backends.old]\nadapter = "sqlite"\npath = "old.db"\n'
+    )
+
+    ran = project.run("migrate", "--from", "pg", "--to", "old")
+
+    assert ran.returncode == 3
+    assert "nothing to read" in ran.stderr
+    assert not (project.folder / ".fluxstore" / "postgres" / "data").exists()
+
+
 def test_the_path_is_one_line(project: Project) -> None:
     ran = project.run("db", "path")
 

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import atexit
+import weakref
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from fluxstore.adapter import Capability, Finding, Ledger, Opening, Use
 from fluxstore.entity import Entity
+from fluxstore.errors import ConfigError
 from fluxstore_postgres import settings
 from fluxstore_postgres.backup import Backups
 from fluxstore_postgres.collection import PostgresCollection
@@ -52,12 +56,14 @@ class PostgresAdapter:
         """Open the backend: start the embedded server if that is meant, and connect."""
         self.backend = opening.backend
         self._opening = opening
+        self._at_exit = partial(_close, weakref.ref(self))
         self._server: tuple[EmbeddedServer, EmbeddedUse] | None = None
         try:
             self._connect(opening.settings)
         except BaseException:
             self._release_server()
             raise
+        atexit.register(self._at_exit)  # an application may end without closing
 
     def _connect(self, own: settings.Settings) -> None:
         conninfo = self._start_embedded() if own.is_embedded else None
@@ -109,6 +115,9 @@ class PostgresAdapter:
 
     def close(self) -> None:
         """Close all connections; the last user of an embedded server stops it."""
+        atexit.unregister(self._at_exit)
+        for collection in self._collections.values():
+            collection.close()
         self.connections.close()
         self._release_server()
 
@@ -150,6 +159,12 @@ class PostgresAdapter:
 
     def _start_embedded(self) -> str:
         server = embedded_server(self._opening.folder)
+        if self._opening.use is Use.SOURCE and not server.data.exists():
+            raise ConfigError(
+                f"there is no embedded PostgreSQL in {server.home} yet, so nothing to read",
+                key=f"backends.{self.backend}.dsn",
+                next_step="name the database that holds the records",
+            )
         conninfo, use = server.use()
         self._server = server, use
         return conninfo
@@ -163,3 +178,9 @@ class PostgresAdapter:
 def embedded_server(folder: Path) -> EmbeddedServer:
     """Return the server that ``dsn = "embedded"`` means in a configuration of *folder*."""
     return EmbeddedServer(folder / EMBEDDED_FOLDER)
+
+
+def _close(adapter: weakref.ref[PostgresAdapter]) -> None:
+    opened = adapter()
+    if opened is not None:
+        opened.close()

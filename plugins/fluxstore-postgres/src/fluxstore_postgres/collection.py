@@ -52,6 +52,10 @@ class PostgresCollection:
         """Return the next records in the order of keys."""
         return self._scanning.page(cursor, limit)
 
+    def close(self) -> None:
+        """Let go of a scan that was not read to its end."""
+        self._scanning.close()
+
     def find(self, query: Query) -> Found:
         """Return the page of records that *query* asks for."""
         bound = self._tabling.planned()

@@ -76,6 +76,11 @@ class Connections:
         """Tell whether this thread has a transaction open."""
         return getattr(self._thread, "unit", None) is not None
 
+    def link_of_unit(self) -> Link | None:
+        """Return the connection of the transaction that this thread has open."""
+        unit: Unit | None = getattr(self._thread, "unit", None)
+        return unit.link if unit is not None else None
+
     def run(
         self,
         asked: Statement,

@@ -112,6 +112,10 @@ class RecordStatements:
         """The page after a key: parameters ``key0``, ``key1`` … and ``limit``."""
         return self.reading("scan", where=self.after_key)
 
+    def scan_all(self, *, is_first: bool) -> Statement:
+        """Return the statement for all records, or all after a key, without a limit."""
+        return self.reading("scan_all", where=word("true") if is_first else self.after_key)
+
     @cached_property
     def after_key(self) -> Part:
         """The condition that a record comes after a key."""

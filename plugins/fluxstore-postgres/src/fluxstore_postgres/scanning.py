@@ -8,7 +8,10 @@ from typing import Any
 from fluxstore.adapter import Page
 from fluxstore.errors import UnreadableRecordError
 from fluxstore.records import Key, Problem, Reason, Record, Rejected
+from fluxstore_postgres.ordered import OrderedScan
 from fluxstore_postgres.tabling import Bound, Tabling
+
+Row = tuple[Any, ...]
 
 
 class Scanning:
@@ -19,6 +22,11 @@ class Scanning:
         self._tabling = tabling
         self._codec = tabling.codec
         self._run = tabling.database.connections.run
+        self._ordered = OrderedScan(tabling.database.connections)
+
+    def close(self) -> None:
+        """Let go of a cursor that was not read to its end."""
+        self._ordered.close()
 
     def page(self, cursor: str | None, limit: int) -> Page:
         """Return about *limit* records after *cursor*."""
@@ -35,11 +43,20 @@ class Scanning:
             return self._singly(bound, params, limit, is_first=cursor is None)
 
     def _whole(self, bound: Bound, params: dict[str, Any], limit: int, *, is_first: bool) -> Page:
-        asked = bound.statements.scan_first if is_first else bound.statements.scan_next
-        rows = self._run(asked, params, where=bound.where)
+        rows = self._rows(bound, params, is_first=is_first)
         records = tuple(map(bound.rows.record, rows[:limit]))
-        more = len(rows) > limit
-        return Page(records, self._codec.key_text(records[-1].key) if more else None)
+        if len(rows) <= limit:
+            return Page(records, None)
+        last = records[-1].key
+        self._ordered.goes_on(bound.table.key_params(last))
+        return Page(records, self._codec.key_text(last))
+
+    def _rows(self, bound: Bound, params: dict[str, Any], *, is_first: bool) -> list[Row]:
+        if bound.table.has_ordered_index:
+            asked = bound.statements.scan_first if is_first else bound.statements.scan_next
+            return self._run(asked, params, where=bound.where)
+        everything = bound.statements.scan_all(is_first=is_first)
+        return self._ordered.rows(everything, params, where=bound.where)
 
     def _singly(self, bound: Bound, params: dict[str, Any], limit: int, *, is_first: bool) -> Page:
         """Read a page record by record, to find which cannot be read."""

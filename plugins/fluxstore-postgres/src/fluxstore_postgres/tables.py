@@ -131,6 +131,14 @@ class Table:
         """The columns of the key, in the key's order."""
         return tuple(self.column(name) for name in self.entity.key)
 
+    @property
+    def has_ordered_index(self) -> bool:
+        """Tell whether the key's own index has its keys in the order that scans need."""
+        return all(
+            column.cast.read == "{}" and (column.by_code_point or not column.form.is_text)
+            for column in self.key
+        )
+
     def key_inputs(self, key: Key) -> list[str]:
         """Return the texts of a key's parts."""
         parts = key if isinstance(key, tuple) and len(self.entity.key) > 1 else (key,)

@@ -9,6 +9,9 @@ SELECT {columns} FROM {table} AS t {joins} WHERE {where} ORDER BY {key} FOR UPDA
 -- scan: the next records in the order of their keys
 SELECT {columns} FROM {table} AS t {joins} WHERE {where} ORDER BY {key} LIMIT %(limit)s::bigint
 
+-- scan_all: every record after a key in the order of keys, for one cursor over all of them
+SELECT {columns} FROM {table} AS t {joins} WHERE {where} ORDER BY {key}
+
 -- find: records that meet conditions, in an order
 SELECT {columns} FROM {table} AS t {joins} WHERE {where} ORDER BY {order} {limit}
 

@@ -21,7 +21,8 @@ BEGIN; SET LOCAL statement_timeout = {milliseconds}; SET LOCAL idle_in_transacti
 
 -- begin_snapshot: the start of a transaction whose reads are all of one moment
 BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY;
-SET LOCAL idle_in_transaction_session_timeout = 0
+SET LOCAL idle_in_transaction_session_timeout = 0;
+SELECT 'this is the moment'
 
 -- no_timeout: a session for work that takes its time
 SELECT set_config('statement_timeout', '0', false)

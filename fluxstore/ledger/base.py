@@ -41,7 +41,7 @@ class Sidecar:
         self._mutex = threading.RLock()
         self._reader: sqlite3.Connection | None = None
         self._idle: list[sqlite3.Connection] = []
-        self._is_closed = False
+        self._is_closed = self._had_log = False
         self._inode = 0
         _sidecars.add(self)
 
@@ -81,6 +81,7 @@ class Sidecar:
 
     def _taken(self) -> sqlite3.Connection | None:
         with self._mutex:
+            self._drop_deaf()
             if self._idle:
                 return self._idle.pop()
             return self._connect() if database.exists(self.path) else None
@@ -96,12 +97,22 @@ class Sidecar:
 
     def _connect(self) -> sqlite3.Connection:
         self._refuse_link()
+        self._had_log = database.has_log(self.path)
         connection = database.connect(self.path, read_only=self.read_only)
         self._inode = self._inode or self.path.stat().st_ino
         self._is_closed = False
         return connection
 
+    def _drop_deaf(self) -> None:
+        """Read only, a connection made while nobody wrote does not hear who began to since."""
+        if self.read_only and database.has_log(self.path) != self._had_log:
+            closing, self._idle = [*self._idle, *filter(None, [self._reader])], []
+            self._reader = None
+            for connection in closing:
+                connection.close()
+
     def _connected(self) -> sqlite3.Connection | None:
+        self._drop_deaf()
         if self._reader is None and database.exists(self.path):
             self._reader = self._connect()
         return self._reader

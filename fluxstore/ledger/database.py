@@ -214,8 +214,8 @@ def connect(path: Path, *, read_only: bool) -> sqlite3.Connection:
 def _opened(path: Path, *, read_only: bool) -> sqlite3.Connection:
     quoted = path.absolute().as_uri()
     mode = "?mode=ro" if read_only else "?mode=rw"
-    if read_only and not os.access(path.parent, os.W_OK) and not _log_of(path):
-        mode += "&immutable=1"  # nobody can write here, and SQLite may not make its shared memory
+    if read_only and not has_log(path):
+        mode += "&immutable=1"  # nobody is writing, and even a reader would make files otherwise
     connection = sqlite3.connect(
         quoted + mode,
         uri=True,
@@ -227,9 +227,9 @@ def _opened(path: Path, *, read_only: bool) -> sqlite3.Connection:
     return connection
 
 
-def _log_of(path: Path) -> bool:
-    log = path.with_name(f"{path.name}-wal")
-    return log.exists() and log.stat().st_size > 0
+def has_log(path: Path) -> bool:
+    """Tell whether a log is beside the ledger: somebody writes to it, or died doing so."""
+    return path.with_name(f"{path.name}-wal").exists()
 
 
 def _verify(connection: sqlite3.Connection, path: Path) -> None:

@@ -102,7 +102,20 @@ def test_read_only_nothing_is_written(tmp_path):
         put(reader, "b")
     reader.close()
     after = {path.name: path.read_bytes() for path in (tmp_path / ".fluxstore").iterdir()}
-    assert before.items() <= after.items()
+    assert before == after
+
+
+def test_a_reader_hears_who_begins_to_write(ledger, tmp_path):
+    put(ledger, "a")
+    ledger.close()
+    reader = open_ledger(tmp_path, read_only=True)
+    assert ["a"] == waiting(reader)
+
+    put(ledger, "b")
+    assert ["a", "b"] == waiting(reader)
+    ledger.close()
+    assert ["a", "b"] == waiting(reader)
+    reader.close()
 
 
 def spoil_pages(path):

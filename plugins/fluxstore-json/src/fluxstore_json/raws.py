@@ -18,12 +18,17 @@ def members(raw: bytes) -> dict[str, Span]:
     at = raw.index(b"{") + 1
     while (name := _NAME.match(raw, at)) is not None:
         end = end_of_value(raw, name.end())
-        found[json.loads(name[1])] = (name.end(), end)
+        found[_plain(name[1])] = (name.end(), end)
         between = _BETWEEN.match(raw, end)
         if between is None:
             break
         at = between.end()
     return found
+
+
+def _plain(name: bytes) -> str:
+    text = name[1:-1].decode() if b"\\" not in name else json.loads(name)
+    return str(text)
 
 
 def items(raw: bytes, span: Span) -> list[Span]:

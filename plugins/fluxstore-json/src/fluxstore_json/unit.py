@@ -54,6 +54,7 @@ class Unit:
         self._written: dict[Slot, Before] = {}
         """What the ledger holds of each key that has changed since."""
         self._complete: dict[str, bool] = {}
+        self._slots: dict[tuple[str, Key], Slot] = {}
 
     # looking
 
@@ -94,7 +95,12 @@ class Unit:
 
     def slot(self, place: Place, key: Key) -> Slot:
         """Return the entity and the key as text."""
-        return place.name, self.moment.forms[place.name].codec.key_text(key)
+        name = place.entity.name
+        slot = self._slots.get((name, key))
+        if slot is None:
+            slot = name, self.moment.forms[name].codec.key_text(key)
+            self._slots[name, key] = slot
+        return slot
 
     def have(self, place: Place, keys: Iterable[Key]) -> set[Key]:
         """Return which of *keys* have a record now."""
@@ -157,13 +163,15 @@ class Unit:
         parent, root = self._around(place, record, old)
         text = self._text(place, record, old)
         decoded = self._decoded(place, record.key, text, parent)
+        codec = self.moment.forms[place.name].codec
+        if codec.record_bytes(decoded) != codec.record_bytes(record):
+            self._check(place, record)
         fresh = self._known[self.slot(place, record.key)].fresh
         born = old.born if old is not None and old.fresh else 0
         return Stored(decoded, text, parent, root, fresh, born)
 
     def _text(self, place: Place, record: Record, old: Stored | None) -> bytes:
         form = self.moment.forms[place.name]
-        self._check(place, record)
         try:
             order = form.one(old.text) if old is not None else ()
             return msgspec.json.encode(form.document(record, order))
@@ -174,7 +182,7 @@ class Unit:
             raise _check(record.key, "", unfit) from None
 
     def _check(self, place: Place, record: Record) -> None:
-        """Refuse what an encoder would write as something else: NaN as null, for one."""
+        """Refuse what an encoder writes as something else: NaN as null, for one."""
         codec = self.moment.forms[place.name].codec
         for field, refusal in codec.decode(codec.encode(record.values)).refusals:
             raise _check(record.key, field + refusal.path, refusal)

@@ -20,7 +20,8 @@ from fluxstore_json.moment import Moment
 from fluxstore_json.opened import OpenFile
 from fluxstore_json.places import Place
 
-_AT_ONCE = 512
+_AT_ONCE = 64
+_KEPT_KEYS = 8
 
 
 def everything(moment: Moment, place: Place) -> Iterator[Record | Rejected]:
@@ -84,18 +85,18 @@ def _unknown(
 class Mark:
     """A scan's cursor, read: in the file at ``spot``, or behind it at birth ``born``.
 
-    ``key`` is the last record's: should a checkpoint have moved everything, it says where.
+    ``keys`` are the last records': should a checkpoint have moved everything, they say where.
     """
 
     identity: str
     spot: Spot | None
     born: int
-    key: str | None
+    keys: list[str]
 
     def text(self) -> str:
         """Return the cursor."""
         spot = list(attrs.astuple(self.spot)) if self.spot else None
-        plain = json.dumps([self.identity, spot, self.born, self.key]).encode()
+        plain = json.dumps([self.identity, spot, self.born, self.keys]).encode()
         return base64.urlsafe_b64encode(plain).decode("ascii").rstrip("=")
 
 
@@ -103,8 +104,8 @@ def read_mark(text: str) -> Mark:
     """Return what a cursor says; ``CursorError`` for what is none."""
     try:
         plain = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
-        identity, spot, born, key = json.loads(plain)
-        return Mark(str(identity), Spot(*spot) if spot else None, int(born), key)
+        identity, spot, born, keys = json.loads(plain)
+        return Mark(str(identity), Spot(*spot) if spot else None, int(born), list(keys))
     except (ValueError, TypeError):
         raise CursorError("is no cursor of a scan", next_step="begin at the start") from None
 
@@ -127,16 +128,19 @@ class Scanner:
         if mark is not None and mark.spot is None:
             return self._behind(moment, mark.born, limit)
         items = self._items(moment, cursor, mark)
-        some = list(islice(items, max(limit, 1)))
-        found = list(overlaid(moment, place, some))
-        if len(some) < max(limit, 1):
-            rest = self._behind(moment, moment.folded(place.file), limit - len(some))
+        found: list[Record | Rejected] = []
+        left, last = max(limit, 1), None
+        while left and (some := list(islice(items, min(left, _AT_ONCE)))):
+            found += overlaid(moment, place, some)
+            left, last = left - len(some), some[-1]  # the others go, and the blocks they are in
+        if left or last is None:
+            rest = self._behind(moment, moment.folded(place.file), left)
             return self._page(moment, found, rest.records, rest.cursor, 1.0)
-        last = some[-1]
-        following = Mark(shelf.file.identity, last.spot(), 0, _last_key(moment, place, some)).text()
+        spot = last.spot()
+        following = Mark(shelf.file.identity, spot, 0, _last_keys(moment, place, found)).text()
         with self._mutex:
             self._under_way = following, items
-        return self._page(moment, found, (), following, last.spot().offset / shelf.file.size)
+        return self._page(moment, found, (), following, spot.offset / shelf.file.size)
 
     def _items(self, moment: Moment, cursor: str | None, mark: Mark | None) -> Iterator[Item]:
         with self._mutex:
@@ -175,25 +179,29 @@ class Scanner:
     def _moved(self, moment: Moment, mark: Mark) -> Mark:
         """Return where a scan goes on in a file that a checkpoint of ours has written since."""
         place, shelf = self._place, moment.shelf(self._place.file)
-        if mark.key is not None and moment.shelves.descends(shelf.file.identity, mark.identity):
-            spot = spot_behind(moment, place, mark.key)
+        if moment.shelves.descends(shelf.file.identity, mark.identity):
+            spot = spot_behind(moment, place, mark.keys)
             if spot is not None:
-                return Mark(shelf.file.identity, spot, 0, mark.key)
+                return Mark(shelf.file.identity, spot, 0, mark.keys)
         shown = moment.shelves.folder.shown(place.file)
         raise CursorError(
             f"{shown} is no longer the file that the cursor is of", next_step="begin at the start"
         )
 
 
-def _last_key(moment: Moment, place: Place, items: Sequence[Item]) -> str | None:
-    found = items[-1].found
-    return moment.forms[place.name].codec.key_text(found.key) if isinstance(found, Record) else None
-
-
-def spot_behind(moment: Moment, place: Place, key: str) -> Spot | None:
-    """Return where to go on behind the record of *key* in the file."""
+def _last_keys(moment: Moment, place: Place, found: Sequence[Record | Rejected]) -> list[str]:
+    """Return the keys of the last records, as text, the last one last."""
     text_of = moment.forms[place.name].codec.key_text
+    return [text_of(one.key) for one in found[-_KEPT_KEYS:] if isinstance(one, Record)]
+
+
+def spot_behind(moment: Moment, place: Place, keys: Sequence[str]) -> Spot | None:
+    """Return where to go on behind the last of *keys* that is still in the file."""
+    text_of = moment.forms[place.name].codec.key_text
+    ranks = {key: rank for rank, key in enumerate(keys)}
+    best: tuple[int, Spot] | None = None
     for item in file_items(moment, place, None):
-        if isinstance(item.found, Record) and text_of(item.found.key) == key:
-            return item.spot()
-    return None
+        rank = ranks.get(text_of(item.found.key)) if isinstance(item.found, Record) else None
+        if rank is not None and (best is None or rank > best[0]):
+            best = rank, item.spot()
+    return best[1] if best is not None else None

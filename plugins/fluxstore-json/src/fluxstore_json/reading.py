@@ -156,12 +156,10 @@ class Scanner:
         records = [record for record, _ in found[:limit]]
         if len(found) <= limit:
             return self._page(moment, records, (), None, 1.0)
-        born, identity = (
-            found[limit - 1][1] if limit else born,
-            moment.shelf(place.file).file.identity,
-        )
-        key = moment.forms[place.name].codec.key_text(records[-1].key) if records else None
-        return self._page(moment, records, (), Mark(identity, None, born, key).text(), 1.0)
+        born = found[limit - 1][1] if limit else born
+        keys = _last_keys(moment, place, records)
+        mark = Mark(moment.shelf(place.file).file.identity, None, born, keys)
+        return self._page(moment, records, (), mark.text(), 1.0)
 
     def _page(
         self,

@@ -9,7 +9,7 @@ from typing import TypeVar
 from fluxstore.adapter import Collection, Page, Size
 
 T = TypeVar("T")
-LARGEST_PAGE_RECORDS = 4096
+LARGEST_PAGE_RECORDS = 2048
 SMALLEST_PAGE_RECORDS = 16
 _PAGE_BYTES = 1024 * 1024
 _UNKNOWN_PAGE_RECORDS = 512

@@ -109,7 +109,7 @@ FULL_SCENARIOS = (
     Entering("enter by batches of three keys", writers=("a0 d1", "d2"), keys=3, batch=2),
     Entering(
         "enter with everything twice",
-        writers=("a0 d0", "a0"),
+        writers=("d0", "a0"),
         foreign="a0",
         relays=2,
         backfills=2,
@@ -117,18 +117,17 @@ FULL_SCENARIOS = (
     Scenario(
         "leave and enter again, more",
         TO_OFF_AND_AGAIN,
-        ("a0 d0", "d0 a0"),
-        foreign="a0",
+        ("a0 d0", "a0"),
         deletes_extra=True,
     ),
-    Scenario("enter and cut over, more", TO_LIVE, ("a0 d0", "d0 a0"), foreign="a0", recoveries=1),
+    Scenario("enter and cut over, more", TO_LIVE, ("a0 d0", "a0"), foreign="d0", recoveries=1),
     Scenario(
         "cut over two keys, more", TO_LIVE, ("a0 d1", "a1"), "d0", keys=2, batch=2, recoveries=1
     ),
     InDualWrite(
         "cut over by late messages, more",
         TO_LIVE,
-        ("a0 d0", "a0"),
+        ("a0", "d0"),
         recoveries=3,
         all_late=True,
         in_flight=3,

@@ -6,11 +6,13 @@ from collections.abc import Iterator
 
 from fluxstore.codec import MAX_RECORD_BYTES, Codec, Refusal
 from fluxstore.errors import ConstraintError
-from fluxstore.records import Intent, Put, Reason, Record, Row
+from fluxstore.records import NO_RESIDUE, Intent, Put, Reason, Record, Row
 from fluxstore_postgres.tables import Table
 from fluxstore_postgres.tabling import Bound
 
 Broken = tuple[str, Refusal]
+LARGE_FROM = MAX_RECORD_BYTES // 8
+"""In characters: one may be 4 bytes, and 6 as an escape."""
 
 
 def refuse_broken(bound: Bound, put: Put) -> None:
@@ -31,26 +33,25 @@ def broken(table: Table, put: Put | Record) -> Iterator[Broken]:
     """Yield the rules that a record breaks, its values being of their types."""
     codec = Codec.of(table.entity)
     yield from codec.broken_rules(put.values)
-    for column in table.columns:
-        if column.fits or not column.nullable:
-            given = column.field.name in put.values or not _is_partial(put)
-            found = column.refuse_unfit(put.values) if given else None
+    for column in table.guarded:
+        if column.field.name in put.values or not _is_partial(put):
+            found = column.refuse_unfit(put.values)
             yield from [found] if found is not None else []
-    if is_perhaps_large(put):
+    if is_perhaps_large(table, put):
         extras = put.residue.extras if put.residue else {}
         yield from codec.too_large(put.values, extras)
 
 
-def is_perhaps_large(put: Put | Record) -> bool:
+def is_perhaps_large(table: Table, put: Put | Record) -> bool:
     """Tell whether a record may be above the limit, at little cost."""
-    most = MAX_RECORD_BYTES // 8  # a character may be 4 bytes, a JSON escape 6
     total = 0
-    for value in put.values.values():
-        if isinstance(value, str | bytes):
-            total += len(value)
-        elif isinstance(value, dict | list) and value:
-            return True
-    return total > most or bool(put.residue and put.residue.extras)
+    for name in table.lengthy:
+        value = put.values.get(name)
+        if value:
+            total += len(value) if type(value) is str else len(str(value))
+    if put.residue is not NO_RESIDUE and put.residue:
+        total += len(str(put.residue.extras))
+    return total > LARGE_FROM
 
 
 def _is_partial(put: Put | Record) -> bool:

@@ -7,7 +7,7 @@ from functools import cached_property
 
 import attrs
 
-from fluxstore.records import Record
+from fluxstore.records import NO_RESIDUE, Record
 from fluxstore_postgres.adopted import SAME
 from fluxstore_postgres.forms import NULL, copy_fields, escaped
 from fluxstore_postgres.rows import document_text, residue_document
@@ -92,9 +92,10 @@ class Staging:
         return copy_fields(column.form, [one.values.get(name, default) for one in records])
 
     def _residues(self, records: Sequence[Record]) -> list[str]:
+        width = len(self.table.columns)
+        if all(one.residue is NO_RESIDUE and len(one.values) == width for one in records):
+            return [NULL] * len(records)
         texts = [document_text(residue_document(self.table, one)) for one in records]
-        if not any(texts):
-            return [NULL] * len(texts)
         made = escaped([text or "" for text in texts])
         return [one if text else NULL for one, text in zip(made, texts, strict=True)]
 

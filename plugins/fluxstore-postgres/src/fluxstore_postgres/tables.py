@@ -13,7 +13,7 @@ from fluxstore.kinds import Kind
 from fluxstore.records import Key, Row
 from fluxstore_postgres.adopted import SAME, Cast, Fits
 from fluxstore_postgres.failures import Constraint
-from fluxstore_postgres.forms import Form, default_text, form_of, unfit
+from fluxstore_postgres.forms import SQL_TYPES, Form, default_text, form_of, unfit
 from fluxstore_postgres.statements import Part, filled, identifier, listed, word
 
 BY_CODE_POINT = word(' COLLATE "C"')
@@ -100,7 +100,21 @@ class Table:
     """The residue column of a table of our own; ``None``: a side table has it."""
     constraints: Mapping[str, Constraint] = attrs.field(factory=dict, repr=False)
     exists: bool = True
+    guarded: tuple[Column, ...] = attrs.field(init=False, repr=False, eq=False)
+    """Columns that were there before, and do not hold all that their field may be."""
+    lengthy: tuple[str, ...] = attrs.field(init=False, repr=False, eq=False)
+    """Fields that may make a record a large one."""
     _by_field: Mapping[str, Column] = attrs.field(init=False, repr=False, eq=False)
+
+    @guarded.default
+    def _guarded_columns(self) -> tuple[Column, ...]:
+        if self.residue is not None:
+            return ()
+        return tuple(column for column in self.columns if column.fits or not column.nullable)
+
+    @lengthy.default
+    def _lengthy_fields(self) -> tuple[str, ...]:
+        return tuple(column.field.name for column in self.columns if _is_lengthy(column.field))
 
     @_by_field.default
     def _columns_by_field(self) -> Mapping[str, Column]:
@@ -189,6 +203,12 @@ def is_nullable(column: Column, entity: Entity) -> bool:
         return False
     has_no_value = not field.required and column.default is None
     return field.type.nullable or field.type.kind is Kind.ANY or has_no_value
+
+
+def _is_lengthy(field: Field) -> bool:
+    if field.type.choices or field.rules.references:
+        return False
+    return field.type.scalar in (Kind.STR, Kind.BYTES) or field.type.scalar not in SQL_TYPES
 
 
 def residue_name(columns: Sequence[Column]) -> str:

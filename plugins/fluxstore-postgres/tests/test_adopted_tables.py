@@ -303,6 +303,19 @@ def test_what_python_cannot_hold_is_named_and_the_rest_is_read(members: Any, sql
     assert b"infinity" in page.rejected[0].raw
 
 
+def test_a_value_that_is_no_choice_is_named_and_the_rest_is_read(members: Any, sql: Any) -> None:
+    members.commit([put(), put(OTHER)])
+    sql.execute("ALTER TYPE crm.level ADD VALUE 'middle'")
+    sql.execute("UPDATE crm.app_members SET level = 'middle' WHERE uid = %s", [IDENT])
+
+    with pytest.raises(UnreadableRecordError, match="one of low, high expected"):
+        members.read([IDENT])
+    page = members.scan(None, 10)
+
+    assert [one.key for one in page.records] == [OTHER]
+    assert [(one.problem.field, one.problem.key) for one in page.rejected] == [("level", IDENT)]
+
+
 MISFITS = {
     "a column is missing": ("ALTER TABLE crm.app_members DROP COLUMN points", "points"),
     "a column is of another type": (

@@ -7,13 +7,14 @@ from typing import Any
 
 import attrs
 
-from fluxstore.codec import Codec
+from fluxstore.codec import Codec, Refusal
 from fluxstore.entity import Entity, Field
 from fluxstore.errors import ConfigError
+from fluxstore.records import Reason
 from fluxstore_postgres.adopted import FoundType, cast_for, fits_of
 from fluxstore_postgres.connections import Connections
 from fluxstore_postgres.failures import Constraint
-from fluxstore_postgres.forms import Form, form_of, json_form
+from fluxstore_postgres.forms import Decode, Form, form_of, json_form
 from fluxstore_postgres.statements import statement
 from fluxstore_postgres.tables import Column, Table, column_of, residue_name
 
@@ -126,8 +127,23 @@ def _column(entity: Entity, field: Field, codec: Codec, spot: Spot, found: Found
             key=f"entities.{entity.name}",
             next_step="change the column's type or the entity's",
         )
+    if field.type.choices and not found.is_own:
+        form = attrs.evolve(form, decode=_chosen(field))
     more = {"cast": cast, "nullable": not there.required, "by_code_point": there.by_code_point}
     return column_of(field, codec, name, form, fits=fits_of(form, there.type), **more)
+
+
+def _chosen(field: Field) -> Decode:
+    """Return the check of a value that no constraint of ours has checked."""
+    choices = frozenset(field.type.choices)
+    words = ", ".join(map(str, field.type.choices[:12]))
+
+    def decode(value: Any) -> Any:
+        if value not in choices:
+            raise Refusal(Reason.CHOICE, f"one of {words} expected")
+        return value
+
+    return decode
 
 
 def _form(field: Field, found: FoundType) -> Form:

@@ -7,6 +7,7 @@ from concurrent.futures import Executor
 from typing import TypeVar
 
 from fluxstore.adapter import Collection, Page, Size
+from fluxstore.migration.progress import StoppedError
 
 T = TypeVar("T")
 LARGEST_PAGE_RECORDS = 2048
@@ -43,11 +44,12 @@ def side_by_side(executor: Executor | None, tasks: Sequence[Callable[[], T]]) ->
     """Return the tasks' results in order, run by *executor* where there is one.
 
     The first error is raised when every task has ended: none is left running behind the caller.
+    One task's error stops the others, so that theirs may be ``StoppedError``: it does not count.
     """
     if executor is None or len(tasks) < 2:
         return [task() for task in tasks]
     running = [executor.submit(task) for task in tasks]
     errors = [error for each in running if (error := each.exception())]
-    if errors:
-        raise errors[0]
+    for error in sorted(errors, key=lambda one: isinstance(one, StoppedError)):
+        raise error
     return [each.result() for each in running]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
 import attrs
 import pytest
 from moving import (
@@ -20,6 +22,8 @@ from pile import rejected
 from fluxstore.adapter import Batch
 from fluxstore.errors import PlanError, QuarantineError
 from fluxstore.migration.migrate import migrate
+from fluxstore.migration.progress import StoppedError
+from fluxstore.migration.scanning import side_by_side
 
 FAMILY = (Team(id="t"), User(id="u", team_id="t"))
 
@@ -77,3 +81,16 @@ def test_fail_fast_ends_at_what_the_target_refuses_unforeseen(monkeypatch):
     assert ("u", "users.json") in {(one.key, one.file) for one in report.problems}
     with pytest.raises(QuarantineError):
         migrate(pile(*FAMILY), target, ENTITIES, options(fail_fast=True))
+
+
+def test_the_error_that_stopped_the_others_is_the_one_that_is_raised():
+    def stop() -> None:
+        raise StoppedError
+
+    def fail() -> None:
+        raise PlanError("the cause")
+
+    with ThreadPoolExecutor(2) as executor, pytest.raises(PlanError, match="the cause"):
+        side_by_side(executor, [stop, fail, stop])
+    with ThreadPoolExecutor(2) as executor, pytest.raises(StoppedError):
+        side_by_side(executor, [stop, stop])

@@ -98,6 +98,11 @@ class Backend:
             return made
         raise AssertionError  # the last look takes everything
 
+    def state(self, file: str) -> tuple[int | None, str]:
+        """Return what stays the same for as long as no record in *file* changes."""
+        self._refuse_closed()
+        return self.ledger.version(), self.shelves.current(file).file.identity
+
     def change(self, work: Callable[[Unit], T]) -> T:
         """Return what *work* made of a unit of change, once it is durable."""
         self._refuse_closed()

@@ -13,8 +13,9 @@ from fluxstore.query import Filter, Found, Operator, Query
 from fluxstore.records import Change, Key, Record, Rejected, Row, Versioned
 from fluxstore_json import merging
 from fluxstore_json.backend import Backend
-from fluxstore_json.moment import Moment
-from fluxstore_json.reading import Scanner, everything
+from fluxstore_json.cache import Cache, State
+from fluxstore_json.moment import Moment, Stored
+from fluxstore_json.reading import Scanner, asked_for
 from fluxstore_json.writing import Commit
 
 
@@ -25,14 +26,35 @@ class JsonCollection:
         """Know the entity's place."""
         self.entity = entity
         self._backend, self._place = backend, backend.places[entity.name]
-        self._scanner = Scanner(self._place)
+        self._scanner, self._cache = Scanner(self._place), Cache(self._place)
+        self._text = backend.forms[entity.name].codec.key_text
 
     # reading
 
     def read(self, keys: Sequence[Key]) -> Mapping[Key, Record]:
         """Return the records of *keys*; a missing key is absent."""
-        found = self._backend.look(lambda moment: moment.read(self._place, keys))
-        return {key: stored.record for key, stored in found.items()}
+        if self._backend.ledger.current is not None:
+            found = self._backend.look(lambda moment: moment.read(self._place, keys))
+            return {key: stored.record for key, stored in found.items()}
+        state = self._backend.state(self._place.file)
+        texts = [self._text(key) for key in keys]
+        known = self._cache.find(state, texts)
+        if known is None:
+            known = self._read(state, keys, texts)
+        return {record.key: record for record in known}
+
+    def _read(self, state: State, keys: Sequence[Key], texts: Sequence[str]) -> list[Record]:
+        """Return records from the files and the ledger, and keep them in memory."""
+
+        def work(moment: Moment) -> dict[Key, Stored]:
+            self._cache.follow(state, moment)
+            return moment.read(self._place, keys)
+
+        found = {key: one.record for key, one in self._backend.look(work).items()}
+        self._cache.keep(
+            state, {text: found.get(key) for text, key in zip(texts, keys, strict=True)}
+        )
+        return list(found.values())
 
     def scan(self, cursor: str | None, limit: int) -> Page:
         """Return about *limit* records after *cursor* in the order of the file."""
@@ -63,7 +85,7 @@ class JsonCollection:
         key = self._key_asked(query.filters)
         if key is not None:
             return (stored.record for stored in moment.read(self._place, [key]).values())
-        return self._all(moment)
+        return self._all(moment, query)
 
     def _key_asked(self, filters: Sequence[Filter]) -> Key | None:
         given = {one.field: one.value for one in filters if one.operator is Operator.EQ}
@@ -72,8 +94,8 @@ class JsonCollection:
             return None
         return parts[0] if len(parts) == 1 else tuple(parts)
 
-    def _all(self, moment: Moment) -> Iterator[Record]:
-        for found in everything(moment, self._place):
+    def _all(self, moment: Moment, query: Query) -> Iterator[Record]:
+        for found in asked_for(moment, self._place, query.filters):
             if isinstance(found, Rejected):
                 problem = found.problem
                 raise UnreadableRecordError(

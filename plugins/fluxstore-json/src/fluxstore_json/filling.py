@@ -41,7 +41,7 @@ class Filler:
         for place in places:
             if place.parent is not None:
                 self._inner[place.parent.name].append(place)
-        self._rows: dict[str, list[Element]] = {}
+        self._rows: dict[str, list[Element]] = {place.name: [] for place in places}
 
     def fill(self, index: Index, file: OpenFile) -> None:
         """Put everything in *file* into *index*; ``UnreadableRecordError`` for what is no JSON."""
@@ -64,9 +64,10 @@ class Filler:
                     index.frame.append(path)
 
     def _hand_over(self, index: Index) -> None:
-        rows, self._rows = self._rows, {}
-        for name, elements in rows.items():
-            index.add(name, elements)
+        for name, elements in self._rows.items():
+            if elements:
+                index.add(name, elements)
+                elements.clear()
 
     def _take(self, place: Place, block: Block) -> None:
         for item, (start, length) in zip(block.items, block.places, strict=True):
@@ -98,17 +99,21 @@ class Filler:
         span: tuple[int, int],
     ) -> str | None:
         """Note one element; return its key as text."""
-        form, name = self._forms[place.name], place.name
+        name = place.entity.name
+        form = self._forms[name]
         self._ordinals[name] += 1
-        try:
-            key = form.codec.key_text(form.key(item, inherited))
-        except Refusal:
-            key = None
+        key = form.plain_key(item) or _key(form, item, inherited)
         flawed = key is None or (type(item) is Suspect and form.is_flawed(item))
         parent, root = (around.key, around.root) if around else (None, None)
-        made = Element(key, self._ordinals[name], parent, root, *span, is_flawed=flawed)
-        self._rows.setdefault(name, []).append(made)
+        self._rows[name].append((key, self._ordinals[name], parent, root, *span, flawed))
         return key
+
+
+def _key(form: Form, item: Any, inherited: Mapping[str, Any]) -> str | None:
+    try:
+        return form.codec.key_text(form.key(item, inherited))
+    except Refusal:
+        return None
 
 
 def _children(form: Form, item: Any, array: str) -> Sequence[Any]:

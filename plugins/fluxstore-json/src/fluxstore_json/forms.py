@@ -20,6 +20,7 @@ from fluxstore_json.slow import Doubled, Suspect
 
 Inherited = Mapping[str, Any]
 """What a nested record has from the document around it: field to plain value."""
+_SHORT = 255
 _HEAVY_BYTES = 400_000
 """No document of fewer bytes makes a record that is too large: see ``Form.record``."""
 
@@ -47,9 +48,18 @@ class Form:
         self._aliases = self._other_names()
         self._implied = self._constants()
         self._rejects_extras = place.settings.extras == "reject"
+        self._plain_key = self._key_without_trouble()
         hook = JsonNumber if any(_has_decimals(f.type) for f in self.entity.fields) else None
         self.parse: Callable[[bytes], Any] = msgspec.json.Decoder(float_hook=hook).decode
         """The fast reader of blocks."""
+
+    def _key_without_trouble(self) -> str | None:
+        """Return the name of the one field that is the key, where any short text will do."""
+        field = self.entity.field(self.entity.key[0])
+        ruled = any((field.rules.pattern, field.rules.max_length, self._inherited))
+        alone = len(self.entity.key) == 1 and field.type.kind is Kind.STR
+        aliased = field.name in self.place.settings.aliases
+        return self.names[field.name] if alone and not ruled and not aliased else None
 
     def _spelled(self, spell: Callable[[str], str]) -> dict[str, str]:
         rename = self.place.settings.rename
@@ -130,6 +140,15 @@ class Form:
             raise _NO_OBJECT
         parts = {part: self._part(document, part, inherited) for part in self.entity.key}
         return self.codec.key_of(parts)
+
+    def plain_key(self, item: Any) -> str | None:
+        """Return a document's key as text where that is a matter of one look: mostly."""
+        if self._plain_key is None or type(item) is not dict:
+            return None
+        text = item.get(self._plain_key)
+        if type(text) is str and text.isascii() and text.isprintable() and len(text) <= _SHORT:
+            return text or None
+        return None
 
     def is_flawed(self, item: Any) -> bool:
         """Tell whether a document says two things at once, or none: it cannot be changed."""

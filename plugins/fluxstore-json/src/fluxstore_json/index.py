@@ -6,7 +6,7 @@ import json
 import sqlite3
 import threading
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 import attrs
 
@@ -38,17 +38,8 @@ class Bounds:
     first: int | None
 
 
-@attrs.frozen
-class Element:
-    """An element of an array as it was found; ``key`` is ``None`` where none can be read."""
-
-    key: str | None
-    ordinal: int
-    parent: str | None
-    root: str | None
-    start: int
-    length: int
-    is_flawed: bool
+Element: TypeAlias = tuple["str | None", int, "str | None", "str | None", int, int, bool]
+"""Key (``None`` where none can be read), ordinal, parent, root, start, length, is_flawed."""
 
 
 class Index:
@@ -73,22 +64,25 @@ class Index:
     def add(self, name: str, elements: Sequence[Element]) -> None:
         """Add elements of the entity *name*, in the order of the file."""
         number, connection = self._numbers[name], self._connection
-        rows = [(number, *attrs.astuple(one)) for one in elements if one.key is not None]
-        others = [one for one in elements if one.key is None]
+        rows = [(number, *one) for one in elements if one[0] is not None]
         before = connection.total_changes
         connection.executemany(SQL["add"], rows)
-        if connection.total_changes - before < len(rows):
-            doubled = [one for one in elements if one.key and self._is_another(number, one)]
-            connection.executemany(SQL["double"], [(number, one.key) for one in doubled])
-            others += doubled
+        if connection.total_changes - before == len(elements):
+            return
+        doubled = [row for row in rows if self._is_another(number, row)]
+        connection.executemany(SQL["double"], [row[:2] for row in doubled])
+        others = [one for one in elements if one[0] is None] + [row[1:] for row in doubled]
         connection.executemany(
             SQL["add_nameless"],
-            [(number, one.ordinal, one.parent, one.root, one.start, one.length) for one in others],
+            [
+                (number, ordinal, parent, root, start, length)
+                for _, ordinal, parent, root, start, length, _ in others
+            ],
         )
 
-    def _is_another(self, number: int, one: Element) -> bool:
-        found = self._connection.execute(SQL["ordinal"], (number, one.key)).fetchone()
-        return bool(found[0] != one.ordinal)
+    def _is_another(self, number: int, row: tuple[Any, ...]) -> bool:
+        found = self._connection.execute(SQL["ordinal"], (number, row[1])).fetchone()
+        return bool(found[0] != row[2])
 
     def finish(self) -> None:
         """Say that nothing will be added."""

@@ -15,6 +15,7 @@ from fluxstore_json.forms import Bad, Form
 from fluxstore_json.frame import Position, Some
 from fluxstore_json.opened import OpenFile
 from fluxstore_json.places import Place
+from fluxstore_json.sieve import Sieve
 
 
 @attrs.frozen
@@ -64,8 +65,18 @@ class _Inner:
 class Items:
     """Reads one place of an open file."""
 
-    def __init__(self, file: OpenFile, place: Place, forms: Mapping[str, Form]) -> None:
-        """Read *place*; *forms* has the form of every place around it."""
+    def __init__(
+        self,
+        file: OpenFile,
+        place: Place,
+        forms: Mapping[str, Form],
+        may_pass: Sieve | None = None,
+    ) -> None:
+        """Read *place*; *forms* has the form of every place around it.
+
+        What *may_pass* says no to is left out.
+        """
+        self._may_pass = may_pass
         self._file, self._form = file, forms[place.name]
         self._chain = [forms[each.name] for each in chain(place)]
         self._number = 0
@@ -92,6 +103,8 @@ class Items:
         size = len(block.data)
         for at, item in enumerate(block.items):
             self._number += 1
+            if self._may_pass is not None and not self._may_pass(item, {}):
+                continue
             found: Record | Rejected | Bad = self._form.record(item, {}, size)
             if isinstance(found, Bad):
                 start, length = block.places[at]
@@ -105,9 +118,16 @@ class Items:
                 if done <= skipped:
                     continue
                 self._number += 1
+                if self._may_pass is not None and not self._passes(inner):
+                    continue
                 found = self._record(inner, block, at)
                 yield Item(found, inner.parent, block, at, done, self._number)
             skipped = 0
+
+    def _passes(self, inner: _Inner) -> bool:
+        if inner.refusal is not None or self._may_pass is None:
+            return True
+        return self._may_pass(inner.value, self._form.inherited(inner.parent))
 
     def _record(self, inner: _Inner, block: Block, at: int) -> Record | Rejected:
         size = len(block.data)

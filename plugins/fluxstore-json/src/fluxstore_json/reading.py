@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import json
-import sqlite3
 import threading
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
@@ -14,14 +13,17 @@ import attrs
 from fluxstore.adapter import Page
 from fluxstore.errors import CursorError
 from fluxstore.ledger import pending
+from fluxstore.query import Filter
 from fluxstore.records import Record, Rejected
 from fluxstore_json.items import Item, Items, Spot
 from fluxstore_json.moment import Moment
 from fluxstore_json.opened import OpenFile
 from fluxstore_json.places import Place
+from fluxstore_json.sieve import sieve
 
 _AT_ONCE = 64
 _KEPT_KEYS = 8
+_MOST_WAITING = 20_000
 
 
 def everything(moment: Moment, place: Place) -> Iterator[Record | Rejected]:
@@ -33,6 +35,38 @@ def everything(moment: Moment, place: Place) -> Iterator[Record | Rejected]:
     while records := new_records(moment, place, born, _AT_ONCE):
         yield from (record for record, _ in records)
         born = records[-1][1]
+
+
+def asked_for(
+    moment: Moment, place: Place, filters: Sequence[Filter]
+) -> Iterator[Record | Rejected]:
+    """Yield at least the records that *filters* find, and what may be one of them and is bad."""
+    may_pass = sieve(moment.forms[place.name], filters)
+    shelf, connection = moment.shelf(place.file), moment.connection
+    waiting = pending.count(connection, place.name)[0] if connection is not None else 0
+    if may_pass is None or waiting > _MOST_WAITING:
+        yield from everything(moment, place)
+        return
+    changes = _changes(moment, place) if waiting else {}
+    for row in changes.values():
+        if row.payload is not None:
+            yield moment.waiting(place, row).record
+    if not isinstance(shelf.file, OpenFile):
+        return
+    text_of = moment.forms[place.name].codec.key_text
+    for item in Items(shelf.file, place, moment.forms, may_pass)():
+        found = item.found
+        if not changes or isinstance(found, Rejected) or text_of(found.key) not in changes:
+            yield found
+
+
+def _changes(moment: Moment, place: Place) -> dict[str, pending.Pending]:
+    """Return all changes of *place* that wait, by key."""
+    if moment.connection is None:
+        return {}
+    folded = moment.folded(place.file)
+    rows = pending.since(moment.connection, folded)
+    return {row.key: row for row in rows if row.entity == place.name}
 
 
 def file_items(moment: Moment, place: Place, spot: Spot | None) -> Iterator[Item]:
@@ -67,15 +101,13 @@ def new_records(moment: Moment, place: Place, born: int, limit: int) -> list[tup
     if moment.is_settled(place.file):
         rows = pending.new(moment.connection, place.name, born, limit)
     else:
-        rows = _unknown(moment, moment.connection, place, born)[:limit]
+        rows = _unknown(moment, place, born)[:limit]
     return [(moment.waiting(place, row).record, row.born) for row in rows]
 
 
-def _unknown(
-    moment: Moment, connection: sqlite3.Connection, place: Place, born: int
-) -> list[pending.Pending]:
+def _unknown(moment: Moment, place: Place, born: int) -> list[pending.Pending]:
     """Return the waiting records whose keys the file, as others left it, does not have."""
-    rows = [row for row in pending.since(connection, 0) if row.entity == place.name]
+    rows = list(_changes(moment, place).values())
     known = moment.shelf(place.file).index.known(place.name, [row.key for row in rows])
     found = [row for row in rows if row.payload is not None and row.key not in known]
     return sorted((row for row in found if row.born > born), key=lambda row: row.born)

@@ -292,7 +292,7 @@ def test_a_quick_statement_is_not_logged(
     assert caplog.messages == []
 
 
-def test_the_timeouts_of_the_settings_are_the_ones_in_force(
+def test_regression_38_the_timeouts_of_the_settings_are_the_ones_in_force(
     postgres_dsn: str, open_adapter: Any
 ) -> None:
     adapter = open_adapter(postgres_dsn, statement_timeout=timedelta(seconds=7))

@@ -62,7 +62,7 @@ def _no_pg_variables(monkeypatch: pytest.MonkeyPatch) -> None:
         "hostaddr=192.0.2.1 host=localhost",
     ],
 )
-def test_a_host_that_is_not_local_is_verified(dsn: str) -> None:
+def test_regression_37_a_host_that_is_not_local_is_verified(dsn: str) -> None:
     target = target_of(settings(dsn), "pg")
 
     assert target.sslmode == "verify-full"

@@ -50,11 +50,11 @@ class OrderedScan:
 
     def _rows(self, everything: Statement, params: Params, where: Where) -> list[TupleRow]:
         after = {name: text for name, text in params.items() if name != "limit"}
-        if self._cursor is None or after != self._goes_on_after:
-            self._open(everything, after, where)
-        assert self._cursor is not None  # noqa: S101 - _open has made it
+        cursor = self._cursor
+        if cursor is None or after != self._goes_on_after:
+            cursor = self._open(everything, after, where)
         wanted = int(params["limit"])
-        rows = self._peeked + self._cursor.fetchmany(wanted - len(self._peeked))
+        rows = self._peeked + cursor.fetchmany(wanted - len(self._peeked))
         if len(rows) < wanted:
             self._close()
         else:
@@ -66,15 +66,18 @@ class OrderedScan:
         """Say after which key the next page goes on, if it goes on."""
         self._goes_on_after = after
 
-    def _open(self, everything: Statement, after: Params, where: Where) -> None:
+    def _open(
+        self, everything: Statement, after: Params, where: Where
+    ) -> psycopg.ServerCursor[TupleRow]:
         self._close()
         link = self._connections.link_of_unit()
         if link is None:
             link = self._held.enter_context(self._connections.apart(where))
             link.execute(statement("session", "no_timeout").text)
             link.execute(statement("session", "begin_snapshot").text)
-        self._cursor = link.cursor(name=f"fluxstore_scan_{next(NUMBERS)}")
-        self._cursor.execute(everything.text, after, binary=True)
+        self._cursor = cursor = link.cursor(name=f"fluxstore_scan_{next(NUMBERS)}")
+        cursor.execute(everything.text, after, binary=True)
+        return cursor
 
     def _close(self) -> None:
         if self._cursor is not None:

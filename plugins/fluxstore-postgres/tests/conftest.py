@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, LiteralString
 
 import psycopg
 import pytest
+from psycopg.sql import SQL, Identifier
 
 from fluxstore.adapter import Opening, Use
 from fluxstore.entity import Entities
@@ -59,3 +61,17 @@ def sql(postgres_dsn: str) -> Iterator[psycopg.Connection[Any]]:
     """A client of the test's database that is not fluxstore."""
     with psycopg.connect(postgres_dsn, autocommit=True) as connection:
         yield connection
+
+
+@pytest.fixture
+def new_role(sql: psycopg.Connection[Any]) -> Iterator[str]:
+    """A role that may log in and nothing else; roles are the whole server's."""
+    name = f"may little {secrets.token_hex(4)}"
+    _of_role(sql, "CREATE ROLE {} LOGIN", name)
+    yield name
+    _of_role(sql, "DROP OWNED BY {} CASCADE", name)
+    _of_role(sql, "DROP ROLE {}", name)
+
+
+def _of_role(connection: psycopg.Connection[Any], text: LiteralString, name: str) -> None:
+    connection.execute(SQL(text).format(Identifier(name)))

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import secrets
 import threading
 import time
 from typing import Any
 
 import psycopg
 import pytest
+from psycopg.sql import SQL, Identifier
 
 from fluxstore.adapter import Control
 from fluxstore.entity import entity_of
@@ -132,21 +132,17 @@ def test_a_seal_waits_for_writers_that_are_under_way(
 
 
 def test_an_application_needs_no_rights_on_the_ledger(
-    adapter: Any, sql: Any, postgres_dsn: str
+    adapter: Any, sql: Any, postgres_dsn: str, new_role: str
 ) -> None:
     adapter.ledger.set_control("*", None, DUAL)
-    role = f"app_{secrets.token_hex(4)}"  # roles are the whole server's
-    sql.execute(f"CREATE ROLE {role} LOGIN")
-    try:
-        sql.execute(f"GRANT SELECT, INSERT, UPDATE, DELETE ON albums TO {role}")
-        dsn = psycopg.conninfo.make_conninfo(postgres_dsn, user=role)
-        with psycopg.connect(dsn, autocommit=True) as client:
-            client.execute("UPDATE albums SET name = 'x' WHERE id = 'a'")
-            with pytest.raises(psycopg.errors.InsufficientPrivilege):
-                client.execute("SELECT * FROM fluxstore.versions")
-    finally:
-        sql.execute(f"DROP OWNED BY {role} CASCADE")
-        sql.execute(f"DROP ROLE {role}")
+    grant = SQL("GRANT SELECT, INSERT, UPDATE, DELETE ON albums TO {}")
+    sql.execute(grant.format(Identifier(new_role)))
+    dsn = psycopg.conninfo.make_conninfo(postgres_dsn, user=new_role)
+
+    with psycopg.connect(dsn, autocommit=True) as client:
+        client.execute("UPDATE albums SET name = 'x' WHERE id = 'a'")
+        with pytest.raises(psycopg.errors.InsufficientPrivilege):
+            client.execute("SELECT * FROM fluxstore.versions")
 
     assert set(marks(adapter)) == {"a"}
 

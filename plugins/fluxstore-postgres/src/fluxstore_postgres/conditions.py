@@ -38,7 +38,7 @@ class Parameters(dict[str, Any]):
     """Parameters by name, given as they come up."""
 
     def add(self, text: str | None) -> Part:
-        """Return the placeholder of a new text parameter."""
+        """Return what stands for a new text parameter in a statement."""
         name = f"p{len(self)}"
         self[name] = text
         return word(f"%({name})s")

@@ -95,11 +95,11 @@ class Schema:
         with self._database.connections.apart() as link:
             link.execute(statement("steps", "lock").text)
             link.execute(statement("steps", "search_path").text, {"path": self._search_path()})
-            todo = pending(steps, self._applied())
-            for step in todo:
+            waiting = pending(steps, self._applied())
+            for step in waiting:
                 self._apply(link, step)
         self._database.look()
-        return [step.name for step in todo]
+        return [step.name for step in waiting]
 
     def _applied(self) -> dict[str, str]:
         ledger = self._database.known_ledger()

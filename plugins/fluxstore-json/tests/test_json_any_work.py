@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import random
 from concurrent.futures import ThreadPoolExecutor
 
@@ -189,3 +190,26 @@ def test_threads_see_their_own_commits_at_once_while_files_are_written(data):
     adapter.close()
 
     assert [("14",)] * 8 == [(user["name"],) for user in data.read("users.json")["users"]]
+
+
+def test_a_forked_child_reads_and_writes_on_its_own(data):
+    data.write("users.json", {"users": [{"id": "a", "name": "old"}]})
+    adapter, users = data.serving("users", checkpoint="1ms")
+    users.commit([Put("b", {"id": "b"})])
+    child = os.fork()
+    if child == 0:
+        code = 1
+        try:
+            assert "old" == users.read(["a"])["a"].values["name"]
+            users.commit([Put("c", {"id": "c"}), Put("a", {"name": "new"}, Intent.CHANGE)])
+            adapter.close()
+            code = 0
+        finally:
+            os._exit(code)
+    _, status = os.waitpid(child, 0)
+
+    assert 0 == os.waitstatus_to_exitcode(status)
+    assert "new" == users.read(["a"])["a"].values["name"]
+    users.commit([Put("d", {"id": "d"})])
+    adapter.close()
+    assert list("abcd") == [user["id"] for user in data.read("users.json")["users"]]

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
+import os
+import weakref
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from functools import partial
 from typing import TypeVar
 
 import attrs
@@ -26,7 +29,8 @@ from fluxstore_json.unit import Unit
 
 T = TypeVar("T")
 log = logging.getLogger("fluxstore.json")
-_LOOKS = 4
+_LOOKS = 8
+_backends: weakref.WeakSet[Backend] = weakref.WeakSet()
 
 
 class Backend:
@@ -62,6 +66,9 @@ class Backend:
         """Called after every durable change: a checkpoint may be due."""
         self._trials = Trials(self.rules)
         self._noticed: set[tuple[str, str]] = set()
+        self.forked: list[Callable[[], None]] = [self.shelves.forget_all, self._trials.forget]
+        """Called in a forked child: what the parent's threads held is not to be waited for."""
+        _backends.add(self)
         self.is_closed = False
 
     @property
@@ -164,36 +171,43 @@ class Backend:
     # edits by others
 
     def _notice(self, moment: Moment) -> None:
-        """Remember files that another program has changed."""
+        """Remember files that another program has changed, should a second look say so too."""
         new = {(f, i) for f, i in moment.foreign.items()} - self._noticed
         if not new or self.ledger.current is not None:
             return
-        for file, _ in new:
-            self._warn(file)
         self._noticed |= new
         if self.is_read_only:
+            self._warn(moment.foreign)
             return
         try:
-            self.ledger.submit(lambda transaction: self._write_notices(transaction, moment))
+            self.ledger.submit(partial(self._look_again, moment.foreign))
         except FluxstoreError as error:
             log.warning("%s", error)
 
-    def _warn(self, file: str) -> None:
-        log.warning(
-            "%s was changed by another program; it is read as it is now and not written to until"
-            " `fluxstore doctor` finds it in order",
-            self.folder.shown(file),
-        )
+    def _look_again(self, files: Iterable[str], transaction: Transaction) -> None:
+        moment = Moment(transaction.connection, self.shelves, accept=True)
+        for file in files:
+            moment.shelf(file)
+        self._write_notices(transaction, moment)
 
     def _write_notices(self, transaction: Transaction, moment: Moment) -> None:
-        for file in moment.foreign:
-            checkpoint = moment.checkpoints[file]
-            if checkpoint.noticed is not None:
-                continue
+        """Say in the ledger which files others changed; no checkpoint will touch them."""
+        new = [file for file in moment.foreign if moment.checkpoints[file].noticed is None]
+        self._warn(new)
+        for file in new:
             now = datetime.now(UTC).isoformat(timespec="seconds")
-            pending.set_checkpoint(transaction.connection, attrs.evolve(checkpoint, noticed=now))
+            checkpoint = attrs.evolve(moment.checkpoints[file], noticed=now)
+            pending.set_checkpoint(transaction.connection, checkpoint)
             for place in self.places.of_file(file):
                 facts.begin(transaction.connection, place.name)
+
+    def _warn(self, files: Iterable[str]) -> None:
+        for file in files:
+            log.warning(
+                "%s was changed by another program; it is read as it is now, and not written to"
+                " (see `fluxstore doctor`)",
+                self.folder.shown(file),
+            )
 
     # the end
 
@@ -207,3 +221,12 @@ class Backend:
         self._trials.close()
         self.ledger.close()
         self.shelves.close()
+
+
+def _begin_afresh() -> None:
+    for backend in _backends:
+        for call in backend.forked:
+            call()
+
+
+os.register_at_fork(after_in_child=_begin_afresh)

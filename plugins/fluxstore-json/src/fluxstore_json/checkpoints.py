@@ -47,6 +47,10 @@ class Checkpointer:
         """Write for *backend*."""
         self._backend, self._ledger = backend, backend.ledger
         self._lock = KernelLock(backend.ledger.folder / "checkpoint", what="the checkpoint's lock")
+        self._begin()
+        backend.forked.append(self._begin)
+
+    def _begin(self) -> None:
         self._mutex = threading.Lock()
 
     @contextmanager
@@ -138,6 +142,7 @@ class Checkpointer:
             replacing.durable(step.target.parent)
         self._finish(step.intent, step.written.identity)
         self._backend.shelves.follow(step.written.identity, step.before.identity)
+        self._backend.shelves.forget(step.file)
         return True
 
     def _announce(self, step: _Step) -> None:

@@ -26,8 +26,12 @@ class JsonCollection:
         """Know the entity's place."""
         self.entity = entity
         self._backend, self._place = backend, backend.places[entity.name]
-        self._scanner, self._cache = Scanner(self._place), Cache(self._place)
+        self._begin()
+        backend.forked.append(self._begin)
         self._text = backend.forms[entity.name].codec.key_text
+
+    def _begin(self) -> None:
+        self._scanner, self._cache = Scanner(self._place), Cache(self._place)
 
     # reading
 

@@ -3,7 +3,7 @@
 -- set_up: the tables; a place is the number of an entity's place in the file
 PRAGMA journal_mode = OFF;
 PRAGMA synchronous = OFF;
-PRAGMA cache_size = -4096;
+PRAGMA cache_size = -2048;
 CREATE TABLE documents (
     place INTEGER NOT NULL,
     key TEXT NOT NULL,

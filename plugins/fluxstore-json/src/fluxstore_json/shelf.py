@@ -13,6 +13,9 @@ from fluxstore_json.index import Index
 from fluxstore_json.opened import ABSENT, Absent, OpenFile, identity_of
 from fluxstore_json.places import Place, Places
 
+_MOST_VERSIONS = 1000
+_abandoned: list[dict[str, Shelf]] = []
+
 
 class Shelf:
     """One version of a file, or its absence."""
@@ -108,8 +111,20 @@ class Shelves:
     def _shelf(self, opened: OpenFile | Absent, file: str) -> Shelf:
         return Shelf(opened, self.places.of_file(file), self.forms)
 
+    def forget(self, file: str) -> None:
+        """Let go of the version of *file* that was current, and of its index."""
+        with self._mutex:
+            self._current.pop(file, None)
+
+    def forget_all(self) -> None:
+        """In a forked child: leave the parent's indexes alone; the parent has them open."""
+        _abandoned.append(self._current)
+        self._mutex, self._current = threading.Lock(), {}
+
     def follow(self, identity: str, earlier: str) -> None:
         """Note that a checkpoint wrote the version *identity* from *earlier*."""
+        if len(self._written_from) >= _MOST_VERSIONS:
+            self._written_from.pop(next(iter(self._written_from)))
         self._written_from[identity] = earlier
 
     def descends(self, identity: str, earlier: str) -> bool:

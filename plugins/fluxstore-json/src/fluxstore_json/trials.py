@@ -16,6 +16,8 @@ from fluxstore_json.unit import Unit
 
 T = TypeVar("T")
 
+_abandoned: list[sqlite3.Connection | None] = []
+
 
 class _UndoneError(Exception):
     """Ends a trial."""
@@ -68,6 +70,12 @@ class Trials:
             facts.begin(transaction.connection, place.name)
         Unit(transaction, moment, self._rules).index(place)
         self._indexed[place.name] = identity
+
+    def forget(self) -> None:
+        """In a forked child: leave the parent's copy alone."""
+        _abandoned.append(self._copy)
+        self._mutex, self._copy = threading.Lock(), None
+        self._indexed.clear()
 
     def close(self) -> None:
         """Forget the copy."""

@@ -11,7 +11,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from fluxstore_postgres.embedded import EmbeddedServer, locate, places
+from fluxstore_postgres.embedded import EmbeddedServer, accounts, locate, places
 
 pytestmark = pytest.mark.postgres
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
@@ -114,3 +114,28 @@ def test_programs_out_of_reach_are_copied_once(
 
     assert len(copies) == 1
     assert closed.stat().st_mode & 0o777 == 0o700
+
+
+@as_root
+def test_data_of_a_temporary_project_that_is_gone_are_removed_in_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    boxes = []
+    for name in ("gone", "there"):
+        closed = tmp_path / name
+        closed.mkdir(mode=0o700)
+        home = closed / "postgres"
+        home.mkdir()
+        fresh = places.make_data_folder(home, accounts.account_for(home / "data"))
+        boxes.append(fresh.resolve().parent)
+        fresh.rename(home / "data")
+    shutil.rmtree(tmp_path / "gone")
+    young = [box.exists() for box in boxes]
+    monkeypatch.setattr(places, "ORPHAN_SECONDS", -1.0)
+    places._forget_orphans(boxes[0].parent)
+    old = [box.exists() for box in boxes]
+    places.forget(tmp_path / "there" / "postgres" / "data")
+
+    assert young == [True, True]
+    assert old == [False, True]
+    assert not boxes[1].exists()

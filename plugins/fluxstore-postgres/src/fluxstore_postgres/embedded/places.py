@@ -12,6 +12,7 @@ import os
 import shutil
 import stat
 import tempfile
+import time
 from pathlib import Path
 
 from fluxstore.errors import AccessError, ConfigError
@@ -22,6 +23,8 @@ STATE = Path("/var/lib/fluxstore")
 OURS = frozenset(
     {"data", "data.new", "server.log", "server.log.1", "start.lock", "users.lock", "kept"}
 )
+BOX = "fluxpg-data-"
+ORPHAN_SECONDS = 3600.0
 SOCKET_PATH_BYTES = 107  # sun_path of unix(7), less its final NUL
 SOCKET_NAME_BYTES = len("/.s.PGSQL.5432.lock")
 
@@ -50,7 +53,7 @@ def make_data_folder(home: Path, account: Account) -> Path:
     if account.can("x", home):
         fresh.mkdir(mode=0o700)
     else:
-        fresh.symlink_to(tempfile.mkdtemp(prefix="postgres-", dir=_reachable_base(home, account)))
+        fresh.symlink_to(_elsewhere(home, account))
     account.give(fresh.resolve())
     return fresh
 
@@ -58,7 +61,7 @@ def make_data_folder(home: Path, account: Account) -> Path:
 def forget(data: Path) -> None:
     """Remove a data folder and, where it is a link, what it leads to."""
     if data.is_symlink():
-        shutil.rmtree(data.resolve(), ignore_errors=True)
+        shutil.rmtree(data.resolve().parent, ignore_errors=True)
         data.unlink()
     elif data.exists():
         shutil.rmtree(data)
@@ -142,12 +145,35 @@ def _copy(binaries: Binaries, target: Path) -> None:
             raise
 
 
+def _elsewhere(home: Path, account: Account) -> Path:
+    """Make a folder for data that *account* can reach; a file beside it says whose they are."""
+    box = Path(tempfile.mkdtemp(prefix=BOX, dir=_reachable_base(home, account)))
+    box.chmod(0o711)
+    (box / "origin").write_text(str(home / "data"))
+    (box / "data").mkdir(mode=0o700)
+    return box / "data"
+
+
 def _reachable_base(home: Path, account: Account) -> Path:
     # What lives among temporary files stays among them: nobody would look for it elsewhere.
-    for base in _temporary_folders():
-        if home.resolve().is_relative_to(base):
-            return next(each for each in _temporary_folders() if account.can("x", each))
+    if any(home.resolve().is_relative_to(base) for base in _temporary_folders()):
+        base = next(each for each in _temporary_folders() if account.can("x", each))
+        _forget_orphans(base)
+        return base
     return _make_state(STATE / "postgres")
+
+
+def _forget_orphans(base: Path) -> None:
+    """Remove temporary data whose project is gone; younger ones may still be in the making."""
+    for box in base.glob(f"{BOX}*"):
+        try:
+            own = box.lstat().st_uid == os.geteuid() and box.is_dir()
+            old = time.time() - box.lstat().st_mtime > ORPHAN_SECONDS
+            origin = Path((box / "origin").read_text()) if own and old else None
+        except OSError:
+            continue  # somebody else removes it, or made it
+        if origin is not None and origin.resolve() != (box / "data").resolve():
+            shutil.rmtree(box, ignore_errors=True)
 
 
 def _make_state(folder: Path) -> Path:

@@ -156,11 +156,6 @@ def set_checkpoint(connection: sqlite3.Connection, checkpoint: Checkpoint) -> No
     connection.execute(SQL["set_checkpoint"], attrs.astuple(checkpoint))
 
 
-def drop_checkpoint(connection: sqlite3.Connection, file: str) -> None:
-    """Forget a file."""
-    connection.execute(SQL["drop_checkpoint"], (file,))
-
-
 def intents(connection: sqlite3.Connection) -> dict[str, Intent]:
     """Return the intents that nobody has finished."""
     rows = connection.execute(SQL["intents"])

@@ -188,9 +188,6 @@ ON CONFLICT (file) DO UPDATE SET
     generation = excluded.generation, identity = excluded.identity, digest = excluded.digest,
     change = excluded.change, noticed = excluded.noticed
 
--- drop_checkpoint: a file that is no longer ours to know
-DELETE FROM checkpoints WHERE file = ?
-
 -- intents: files that are about to take their places
 SELECT file, temporary, inode, size, digest, change FROM intents
 

@@ -99,7 +99,8 @@ def checked_folder(path: str, base: Path) -> Path:
 def checked_file(name: str, entity: str) -> str:
     """Return a file's name; ``ConfigError`` for one that leads out of the folder."""
     path = Path(name)
-    if not name or "\0" in name or path.is_absolute() or ".." in path.parts or path == Path():
+    leads_out = path.is_absolute() or ".." in path.parts or path.parts[:1] in ((), (".fluxstore",))
+    if not name or "\0" in name or leads_out:
         raise ConfigError(
             f"{name!r} is no file in the backend's folder",
             key=f"entities.{entity}.file",

@@ -22,12 +22,15 @@ def adopt(backend: Backend, *, at_opening: bool) -> None:
     """
     if backend.is_read_only or not backend.ledger.exists():
         return
-    for file in backend.look(lambda moment: _adoptable(backend, moment, at_opening)):
-        log.warning("%s was changed by another program; taken as it is", backend.folder.shown(file))
+    for file, changed in backend.look(lambda moment: _adoptable(backend, moment, at_opening)):
+        shown = backend.folder.shown(file)
+        words = "was changed by another program; taken as it is" if changed else "was put back"
+        log.warning("%s %s", shown, words)
         backend.ledger.submit(partial(_take, backend, file))
 
 
-def _adoptable(backend: Backend, moment: Moment, at_opening: bool) -> list[str]:
+def _adoptable(backend: Backend, moment: Moment, at_opening: bool) -> list[tuple[str, bool]]:
+    """Return the files that may be taken, each with whether it is another than it was."""
     found = []
     for file in moment.checkpoints:
         try:
@@ -35,7 +38,7 @@ def _adoptable(backend: Backend, moment: Moment, at_opening: bool) -> list[str]:
         except UnreadableRecordError:  # whoever reads it will be told
             continue
         if unsettled and _may_take(backend, moment, file, at_opening):
-            found.append(file)
+            found.append((file, file in moment.foreign))
     return found
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import attrs
 
 from fluxstore.codec import Refusal
-from fluxstore.records import Key, Problem, Reason, Record, Rejected
+from fluxstore.records import Key, Reason, Record, Rejected
 from fluxstore_json import raws
 from fluxstore_json.blocks import Block
 from fluxstore_json.forms import Bad, Form
@@ -190,8 +190,3 @@ def _key(form: Form, item: Any, inherited: Mapping[str, Any]) -> tuple[Key | Non
 def chain(place: Place) -> list[Place]:
     """Return the places around *place*, the outermost first, and *place* itself."""
     return [*chain(place.parent), place] if place.parent else [place]
-
-
-def refused_file(name: str, problem: str, file: str) -> Problem:
-    """Return what is listed where a whole file is refused."""
-    return Problem(name, Reason.FILE, problem, file=file)

@@ -192,6 +192,14 @@ def test_a_target_that_another_program_changed_is_not_written_over(data):
     assert ["projects.json"] == data.left()
 
 
+def test_a_document_that_is_still_to_come_is_not_foreseen_as_missing(data):
+    adapter = data.open(Use.TARGET)
+    tasks, notes = (adapter.collection(data.entities[name]) for name in ("tasks", "notes"))
+
+    assert [] == tasks.foresee([Record("t", {"id": "t", "project_id": "later"})])
+    assert [] == notes.foresee([Record("n", {"id": "n", "task_id": "later"})])
+
+
 def test_assessing_a_target_leaves_no_trace(data):
     adapter = data.open(Use.TARGET, path="not/there")
     users = adapter.collection(data.entities["users"])

@@ -167,7 +167,7 @@ FULL_SCENARIOS = (
     InDualWrite(
         "reopen after the marks expired, more",
         TO_EXPIRED_AND_BACK,
-        ("a0 d0", "d0 a0"),
+        ("a0 d0", "a0"),
         finalizes=True,
         recoveries=1,
     ),

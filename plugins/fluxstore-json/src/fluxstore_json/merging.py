@@ -54,7 +54,7 @@ class Merger:
     ) -> None:
         """Begin with nothing written."""
         self._backend, self._place, self._unit = backend, place, unit
-        self._references = references
+        self._references = unit.needs_parents = references
         self.written: dict[Key, None] = {}
         self.refused: list[Rejected] = []
         self.kept = 0

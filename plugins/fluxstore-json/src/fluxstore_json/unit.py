@@ -50,6 +50,8 @@ class Unit:
         """What was changed, in order."""
         self.replaced: dict[Slot, Stored | None] = {}
         """What was there before the first change of each key."""
+        self.needs_parents = True
+        """Whether a nested record is refused while the document around it is not there."""
         self._known: dict[Slot, Before] = {}
         self._written: dict[Slot, Before] = {}
         """What the ledger holds of each key that has changed since."""
@@ -207,7 +209,7 @@ class Unit:
             return None, None
         key = self.moment.forms[place.name].parent_key(record.values)
         around = self.get(place.parent, key) if key is not None else None
-        if key is None or around is None:
+        if key is None or (around is None and self.needs_parents):
             raise _reference(
                 record.key, parent_fields(place), f"a record of {place.parent.name} expected"
             )
@@ -216,7 +218,7 @@ class Unit:
             raise _reference(
                 record.key, parent_fields(place), "a record that holds others cannot move"
             )
-        return text, around.root or text
+        return text, (around.root if around is not None else None) or text
 
     def delete(self, place: Place, key: Key) -> None:
         """Delete a record and what goes with it; ``Broken`` where something keeps it."""

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Any, cast
 
 from fluxstore.adapter import Adapter, Capability, Collection, Opening, Use
+from fluxstore.calls import Closeable, S
 from fluxstore.config import Config
 from fluxstore.entity import Entity
 from fluxstore.errors import UnsupportedError
 from fluxstore.plugins import Plugins
-
-T = TypeVar("T")
 
 
 def open_backend(config: Config, name: str, *, plugins: Plugins, use: Use) -> Adapter:
@@ -41,27 +41,44 @@ def require(adapter: Adapter, capability: Capability, backend: str) -> None:
 class OpenBackends:
     """The backends of one store, each opened when it is first asked for, all closed together."""
 
-    def __init__(self, opener: Callable[[str], Adapter]) -> None:
-        """Take the function that opens a backend by name."""
+    def __init__(
+        self, opener: Callable[[str], Adapter], rebind: Callable[[], None] = lambda: None
+    ) -> None:
+        """Take the functions that open a backend by name, and bind every entity anew."""
         self._opener = opener
+        self.rebind = rebind
+        self._lock = threading.RLock()
         self._open: dict[str, Adapter] = {}
+        self._shared: dict[str, Closeable] = {}
 
     def adapter(self, name: str) -> Adapter:
         """Return the open adapter of the backend *name*."""
-        if name not in self._open:
-            self._open[name] = self._opener(name)
-        return self._open[name]
+        found = self._open.get(name)
+        if found is not None:
+            return found
+        with self._lock:
+            if name not in self._open:
+                self._open[name] = self._opener(name)
+            return self._open[name]
+
+    def shared(self, name: str, make: Callable[[], S]) -> S:
+        """Return the one *name*, made at first asking; closed before the backends are."""
+        with self._lock:
+            if name not in self._shared:
+                self._shared[name] = make()
+            return cast(S, self._shared[name])
 
     def of(self, entity: Entity) -> EntityBackends:
         """Return the same backends as one entity's collections."""
         return EntityBackends(self, entity)
 
     def close(self) -> None:
-        """Close every backend that was opened, each even if another fails to."""
+        """Close what is shared, then every backend, each even if another fails to."""
         failures: list[Exception] = []
-        for name in list(self._open):
+        opened: tuple[dict[str, Any], ...] = (self._shared, self._open)
+        for closing in [each.pop(name) for each in opened for name in list(each)]:
             try:
-                self._open.pop(name).close()
+                closing.close()
             except Exception as error:  # noqa: BLE001 - the others must be closed first
                 failures.append(error)
         if failures:
@@ -83,3 +100,11 @@ class EntityBackends:
     def adapter(self, name: str) -> Adapter:
         """Return the open adapter of the backend *name*."""
         return self._backends.adapter(name)
+
+    def shared(self, name: str, make: Callable[[], S]) -> S:
+        """Return the store's one *name*, made at first asking; closed before the backends are."""
+        return self._backends.shared(name, make)
+
+    def rebind(self) -> None:
+        """Bind every entity of the store anew: the phase has changed. From any thread."""
+        self._backends.rebind()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Protocol, TypeAlias, TypeVar
 
 import attrs
@@ -53,10 +54,12 @@ class Write:
 
     commit: Commit
     authority: str
+    around: Callable[[], AbstractContextManager[None]] = nullcontext
+    """Entered around a transaction: what follows its commits is to happen once it has ended."""
 
     def each(self, wrap: Callable[[Commit], Commit]) -> Write:
         """Return the same write with its callable wrapped, for observers."""
-        return Write(wrap(self.commit), self.authority)
+        return attrs.evolve(self, commit=wrap(self.commit))
 
 
 @attrs.frozen
@@ -71,6 +74,17 @@ class Routing:
     """The policy's own settings, an instance of the class it registered."""
 
 
+class Closeable(Protocol):
+    """Something that a store closes when it is closed."""
+
+    def close(self) -> None:
+        """Let go of everything."""
+        ...
+
+
+S = TypeVar("S", bound=Closeable)
+
+
 class Backends(Protocol):
     """The configured backends of one entity, each opened when it is first asked for."""
 
@@ -80,4 +94,12 @@ class Backends(Protocol):
 
     def adapter(self, name: str) -> Adapter:
         """Return the open adapter of the backend *name*."""
+        ...
+
+    def shared(self, name: str, make: Callable[[], S]) -> S:
+        """Return the store's one *name*, made at first asking; closed before the backends are."""
+        ...
+
+    def rebind(self) -> None:
+        """Bind every entity of the store anew: the phase has changed. From any thread."""
         ...

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from enum import Enum, StrEnum
 from typing import Any, TypeAlias
 
@@ -136,7 +136,8 @@ class Versioned:
     key: Key
     version: Version
     record: Record | None
-    op_id: str | None = None
+    op_ids: Sequence[str] = ()
+    """The operations that made it what it is, so that a repetition is known here, too."""
 
 
 class Reason(StrEnum):

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from contextlib import AbstractContextManager
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar, overload
 
-import attrs
-
 from fluxstore.adapter import Capability, Use
 from fluxstore.backends import OpenBackends, open_backend, require
-from fluxstore.calls import Read, Routing, Write
+from fluxstore.bound import Binding, Bound, patiently
+from fluxstore.calls import Routing
 from fluxstore.config import Config
 from fluxstore.entity import Entity, entity_of
 from fluxstore.errors import RoutingError
@@ -22,42 +21,39 @@ from fluxstore.verbs import Records
 T = TypeVar("T")
 
 
-@attrs.frozen
-class Binding:
-    """How one entity is read and written; immutable, swapped in one assignment."""
-
-    read: Read
-    write: Write
-
-
 class Store:
     """All entities of an application. Safe to share between threads; close it, or use ``with``."""
 
     def __init__(self, config: Config, plugins: Plugins, routing: Routing) -> None:
-        """Bind every entity; nothing later asks a hook."""
+        """Bind every entity; hooks are asked again only when a phase changes."""
         self._config = config
+        self._bound: dict[str, Bound] = {}
         self._backends = OpenBackends(
-            lambda name: open_backend(config, name, plugins=plugins, use=Use.SERVE)
+            lambda name: open_backend(config, name, plugins=plugins, use=Use.SERVE), self._rebind
         )
         try:
-            self._bindings = {
-                name: self._bind(entity, plugins, routing)
-                for name, entity in config.entities.items()
-            }
+            for name, entity in config.entities.items():
+                self._bound[name] = self._bind(entity, plugins, routing)
         except BaseException:
             self._backends.close()
             raise
         self._records: dict[str, Records[Any]] = {
-            name: Records(entity, self._bindings[name].read, self._bindings[name].write)
+            name: Records(entity, self._bound[name].read(), self._bound[name].write())
             for name, entity in config.entities.items()
         }
 
-    def _bind(self, entity: Entity, plugins: Plugins, routing: Routing) -> Binding:
+    def _bind(self, entity: Entity, plugins: Plugins, routing: Routing) -> Bound:
         collections = self._backends.of(entity)
-        return Binding(
-            plugins.bind_read(entity, collections, routing),
-            plugins.bind_write(entity, collections, routing),
+        return Bound(
+            lambda: Binding(
+                plugins.bind_read(entity, collections, routing),
+                plugins.bind_write(entity, collections, routing),
+            )
         )
+
+    def _rebind(self) -> None:
+        for bound in list(self._bound.values()):
+            bound.renew(bound.binding)
 
     @overload
     def __getitem__(self, entity: type[T]) -> Records[T]: ...
@@ -70,24 +66,33 @@ class Store:
             return found if found is not None else self._records[self._config.entities[entity].name]
         return self._records[self._config.entities[entity_of(entity).name].name]
 
-    def transaction(
-        self, entities: Iterable[type[Any] | str] | None = None
-    ) -> AbstractContextManager[None]:
+    @contextmanager
+    def transaction(self, entities: Iterable[type[Any] | str] | None = None) -> Iterator[None]:
         """Make all writes of this thread one transaction while the context lasts.
 
         It covers *entities*, or all. ``RoutingError`` where they have more than one authority,
         ``UnsupportedError`` where the authority has no transactions; an exception undoes
         everything.
         """
-        names = list(self._bindings) if entities is None else [self._name(one) for one in entities]
-        authorities = {self._bindings[name].write.authority for name in names}
+        names = list(self._bound) if entities is None else [self._name(one) for one in entities]
+        with patiently(lambda: self._entered(names), self._rebind):
+            yield
+
+    def _entered(self, names: Sequence[str]) -> ExitStack:
+        """Return the contexts of a transaction, entered: what follows it, then the transaction."""
+        writes = [self._bound[name].binding.write for name in names]
+        authorities = {write.authority for write in writes}
         if len(authorities) != 1:
             found = ", ".join(sorted(authorities)) or "none"
             raise RoutingError(f"one authority expected for a transaction, found {found}")
         backend = authorities.pop()
         adapter = self._backends.adapter(backend)
         require(adapter, Capability.TRANSACTIONS, backend)
-        return adapter.transaction()
+        with ExitStack() as stack:
+            for around in dict.fromkeys(write.around for write in writes):
+                stack.enter_context(around())
+            stack.enter_context(adapter.transaction([self._config.entities[n] for n in names]))
+            return stack.pop_all()
 
     def _name(self, entity: type[Any] | str) -> str:
         named = entity if isinstance(entity, str) else entity_of(entity).name

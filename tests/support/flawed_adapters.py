@@ -48,8 +48,10 @@ def flawed_adapter(flaw: str) -> type[Any]:
         def collection(self, entity: Any) -> Any:
             return self._flawed[entity.name]
 
-        def transaction(self) -> Any:
-            return verbs.get("transaction", lambda honest: honest())(super().transaction)
+        def transaction(self, governed: Any = ()) -> Any:
+            return verbs.get("transaction", lambda honest: honest())(
+                lambda: super(FlawedAdapter, self).transaction(governed)
+            )
 
     return FlawedAdapter
 

@@ -32,7 +32,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("routing",),
     ("plugins",),
     ("config",),
-    ("backends", "verbs"),
+    ("backends", "bound", "verbs"),
     ("store",),
     ("migration",),
     ("inference",),

@@ -93,10 +93,10 @@ class TestApplyIfNewer:
         need(adapter, Capability.ATOMIC_LEDGER)
         albums = collection(adapter, Album)
         made = record(Album(id="a", name="one"))
-        albums.apply_if_newer([Versioned("a", Version(1, 1), made, op_id="op-1")])
+        albums.apply_if_newer([Versioned("a", Version(1, 1), made, op_ids=["op-1"])])
         again = albums.commit([put(Album(id="a"), Intent.CREATE)], op_id="op-1")
         assert "one" == again["a"].values["name"]
-        albums.apply_if_newer([Versioned("a", Version(1, 2), None, op_id="op-2")])
+        albums.apply_if_newer([Versioned("a", Version(1, 2), None, op_ids=["op-2"])])
         albums.commit([Delete("a")], op_id="op-2")
         with pytest.raises(RecordNotFoundError):
             albums.commit([Delete("a")], op_id="op-3")

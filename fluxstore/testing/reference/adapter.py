@@ -72,7 +72,7 @@ class ReferenceAdapter:
         return self._collections[entity.name]
 
     @contextmanager
-    def transaction(self) -> Iterator[None]:
+    def transaction(self, governed: Sequence[Entity] = ()) -> Iterator[None]:
         """Make all commits of this thread one; other threads and processes wait to write."""
         with self.memory.transaction():
             yield

@@ -259,8 +259,8 @@ class ReferenceCollection:
         if here is not None and not change.version > here:
             return False
         versions[change.key] = attrs.evolve(change.version, deleted=change.record is None)
-        if change.op_id is not None:
-            state.ops[change.op_id] = (self.entity.name, (change.key,))
+        for op_id in change.op_ids:
+            state.ops[op_id] = (self.entity.name, (change.key,))
         if change.record is None:
             if change.key in table:
                 self._delete(state, change.key, {})

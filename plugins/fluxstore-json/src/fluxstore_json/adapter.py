@@ -81,7 +81,7 @@ class JsonAdapter:
         return self._collections[entity.name]
 
     @contextmanager
-    def transaction(self) -> Iterator[None]:
+    def transaction(self, governed: Sequence[Entity] = ()) -> Iterator[None]:
         """Make this thread's commits one transaction; an error in the context undoes it."""
         with self._backend.alone():
             yield

@@ -177,8 +177,8 @@ def _apply(backend: Backend, place: Place, unit: Unit, change: Versioned) -> boo
         return False
     version = attrs.evolve(change.version, deleted=change.record is None)
     ledger.set_version(unit.transaction, place.name, text, version)
-    if change.op_id is not None:
-        ledger.remember(unit.transaction, change.op_id, place.name, {text: version})
+    for op_id in change.op_ids:
+        ledger.remember(unit.transaction, op_id, place.name, {text: version})
     if change.record is not None:
         if place.entity.unique:
             unit.index(place)

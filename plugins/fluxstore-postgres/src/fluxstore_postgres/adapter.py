@@ -88,7 +88,7 @@ class PostgresAdapter:
         return self._collections[entity.name]
 
     @contextmanager
-    def transaction(self) -> Iterator[None]:
+    def transaction(self, governed: Sequence[Entity] = ()) -> Iterator[None]:
         """Make this thread's commits one transaction; an error in the context undoes it."""
         self.database.make_all()
         with self.connections.unit():

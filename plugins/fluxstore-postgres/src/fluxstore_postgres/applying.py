@@ -53,8 +53,8 @@ class Applying:
             "deleted": change.record is None,
         }
         unit.run(self._statement("write_version"), {**key, **version})
-        if change.op_id is not None:
-            self._commits.note(unit, [change.key], change.op_id)
+        for op_id in change.op_ids:
+            self._commits.note(unit, [change.key], op_id)
         return True
 
     def _here(self, unit: Unit, change: Versioned, key: dict[str, str]) -> Version | None:

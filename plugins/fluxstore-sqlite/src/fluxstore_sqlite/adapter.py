@@ -77,7 +77,7 @@ class SqliteAdapter:
         return self._collections[entity.name]
 
     @contextmanager
-    def transaction(self) -> Iterator[None]:
+    def transaction(self, governed: Sequence[Entity] = ()) -> Iterator[None]:
         """Make all commits of this thread one; other writers wait."""
         with self._connections.write():
             yield

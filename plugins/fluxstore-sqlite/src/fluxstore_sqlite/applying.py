@@ -50,8 +50,8 @@ class Application:
             return False
         version = attrs.evolve(change.version, deleted=change.record is None)
         set_version(self._unit.driver, self._entity.name, text, version)
-        if change.op_id is not None:
-            self._ops.note(self._unit.driver, change.op_id, self._entity, (change.key,))
+        for op_id in change.op_ids:
+            self._ops.note(self._unit.driver, op_id, self._entity, (change.key,))
         if change.record is not None:
             self._put(change.key, found, change.record)
         elif found is not None and not self._draft.forget(change.key):

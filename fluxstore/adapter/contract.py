@@ -1,171 +1,61 @@
-"""The whole contract for backends: ``Adapter``, ``Collection``, ``Ledger``, ``Capability``.
-
-Verbs are few and plural: one record is a batch of one, and a missing key is absent from an answer.
-A record inside is a mapping of plain values (``fluxstore.codec``); what a backend cannot hold in
-typed columns travels as ``Residue``. Optional abilities are a ``Capability`` and a small protocol;
-asking for one that is not declared raises ``UnsupportedError``.
-"""
+"""The protocols of a backend: ``Adapter``, ``Collection``, ``Ledger``, and optional ones."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from enum import Enum
 from pathlib import Path
-from typing import Any, ClassVar, Literal, Protocol, runtime_checkable
+from typing import Any, ClassVar, Protocol, runtime_checkable
 
-import attrs
-
-from fluxstore.entity import Entities, Entity
+from fluxstore.adapter.facts import (
+    Backlog,
+    Batch,
+    Capability,
+    Control,
+    Cursor,
+    Finding,
+    Mark,
+    Merged,
+    Opening,
+    Page,
+    Part,
+    Size,
+)
+from fluxstore.entity import Entity
 from fluxstore.query import Found, Query
 from fluxstore.records import Change, Key, Record, Rejected, Row, Version, Versioned
 
 
-class Capability(Enum):
-    """What an adapter can do beside the verbs."""
+class Reads(Protocol):
+    """The three ways to read one entity's records."""
 
-    DURABLE = "durable"
-    """An acknowledged commit survives a power cut."""
-    TRANSACTIONS = "transactions"
-    """Changes of several entities commit together (``Adapter.transaction``)."""
-    ATOMIC_LEDGER = "atomic_ledger"
-    """The ledger commits in the same atomic unit as the records; ``op_id`` works."""
-    FENCING = "fencing"
-    """Control is checked in each write's own atomic unit: fit to be an end of a live migration."""
-    CAPTURE = "capture"
-    """Writes of other clients are captured in the ledger."""
-    KEY_ORDER = "key_order"
-    """``scan`` yields records in the order of their keys."""
-    PLACES = "places"
-    """Records have places among each other (array order), which count as part of the data."""
-    SCHEMA = "schema"
-    """Tables that can be shown, compared and changed by steps: ``HasSchema``."""
-    BACKUP = "backup"
-    """Can be backed up and restored: ``HasBackup``."""
-    SNAPSHOT = "snapshot"
-    """A thread's reads can all be of one moment: ``HasSnapshot``."""
+    def read(self, keys: Sequence[Key]) -> Mapping[Key, Record]:
+        """Return the records of *keys*; a missing key is absent."""
+        ...
 
+    def find(self, query: Query) -> Found:
+        """Return the records that *query* asks for."""
+        ...
 
-class Use(Enum):
-    """What a backend is opened for."""
-
-    SERVE = "serve"
-    """An application reads and writes; what is not there yet is made at the first write."""
-    SOURCE = "source"
-    """Only read; what is missing is an error, and nothing is made or changed."""
-    TARGET = "target"
-    """Filled by a migration; what is missing is made."""
-
-
-@attrs.frozen
-class Opening:
-    """Everything an adapter is opened with."""
-
-    backend: str
-    """The configured name, for messages."""
-    settings: Any
-    """An instance of the adapter's ``Settings``."""
-    entities: Entities
-    entity_settings: Mapping[str, Any]
-    """Entity name to an instance of ``EntitySettings``; only for entities that have a table."""
-    folder: Path
-    """Where the configuration file is: relative paths start there."""
-    use: Use = Use.SERVE
-
-
-@attrs.frozen
-class Page:
-    """One page of a scan; ``cursor`` is ``None`` after the last page.
-
-    ``rejected`` holds what stands between the records and cannot be decoded. ``done`` is how much
-    of the whole has been passed, 0 to 1, where that is known.
-    """
-
-    records: tuple[Record, ...]
-    cursor: str | None
-    rejected: tuple[Rejected, ...] = ()
-    done: float | None = None
-
-
-@attrs.frozen
-class Cursor:
-    """Where an offline copy or backfill of one entity stands; saved with what it covers."""
-
-    migration: str
-    entity: str
-    position: str | None
-    """Where to go on in the source: what comes before it is settled. ``None``: the start."""
-    fingerprint: str
-    """Of the entity's schema: a cursor of another schema is not resumed."""
-    counts: Mapping[str, int] = attrs.field(factory=dict)
-    format: int = 1
-
-
-@attrs.frozen
-class Batch:
-    """Records of a migration that are merged in one transaction, with the cursor they lead to.
-
-    A record replaces what is there where it differs (values or residue); ``deletes`` go.
-    """
-
-    records: Sequence[Record]
-    deletes: Sequence[Key] = ()
-    cursor: Cursor | None = None
-
-
-@attrs.frozen
-class Merged:
-    """What came of a batch: each record is written, unchanged or refused."""
-
-    written: int = 0
-    unchanged: int = 0
-    deleted: int = 0
-    refused: tuple[Rejected, ...] = ()
-
-
-@attrs.frozen
-class Part:
-    """A piece of what a whole file has beside its records, in chunks.
-
-    ``name`` is ``order`` (``value``: 1,000 key texts in array order), ``wrapper`` (the other keys
-    of the wrapping object), or an adapter's own. ``number`` counts a name's pieces from 0.
-    """
-
-    entity: str
-    name: str
-    number: int
-    value: Any
-
-
-@attrs.frozen
-class Size:
-    """How much an entity holds: ``records`` where it is cheap to know, ``bytes`` roughly."""
-
-    records: int | None
-    bytes: int
-
-
-@attrs.frozen
-class Finding:
-    """Something ``doctor`` found; ``blocks`` says whether a migration must not start.
-
-    ``offline`` says that an offline copy may go on all the same: settings that lose data in a power
-    cut, say, which keep a backend from becoming the authority.
-    """
-
-    subject: str
-    problem: str
-    next_step: str = ""
-    blocks: bool = False
-    statements: tuple[str, ...] = ()
-    """SQL for an administrator, where that is the next step."""
-    offline: bool = False
+    def count(self, query: Query) -> int:
+        """Return how many records the filters of *query* find."""
+        ...
 
 
 class Collection(Protocol):
     """One entity's records in one backend."""
 
     entity: Entity
+
+    @property
+    def governed(self) -> Reads:
+        """The same reads, each refused unless control lets this backend answer.
+
+        Checked in the read's own atomic unit. An authority answers, a sealed one too, and a backend
+        without control; ``SealedError`` while *committing*, ``StalePhaseError`` from a follower or
+        an archived side. ``UnsupportedError`` without ``FENCING``.
+        """
+        ...
 
     def read(self, keys: Sequence[Key]) -> Mapping[Key, Record]:
         """Return the records of *keys*; a missing key is absent.
@@ -188,12 +78,17 @@ class Collection(Protocol):
         second change and returns the records as they are (``UnsupportedError`` without
         ``ATOMIC_LEDGER``). Raises ``RecordExistsError``,
         ``RecordNotFoundError``, ``ConstraintError``; then nothing was changed. Deletes cascade,
-        restrict or set null as the entities declare.
+        restrict or set null as the entities declare. Under control the records carry the version
+        they were given; ``StalePhaseError`` where this backend is not the authority,
+        ``SealedError`` where it is sealed or committing.
         """
         ...
 
     def scan(self, cursor: str | None, limit: int) -> Page:
-        """Return about *limit* records after *cursor* (``None``: the start) in its own order."""
+        """Return about *limit* records after *cursor* (``None``: the start) in its own order.
+
+        While others write, every record that nobody touches meanwhile is on one of the pages.
+        """
         ...
 
     def find(self, query: Query) -> Found:
@@ -223,58 +118,77 @@ class Collection(Protocol):
         """Merge a batch in one transaction with its cursor; equal records are not written."""
         ...
 
-    def apply_if_newer(self, changes: Sequence[Versioned]) -> Sequence[bool]:
-        """Apply each change whose version is newer than the one here, with its version and op.
+    def apply_if_newer(
+        self, changes: Sequence[Versioned], *, epoch: int | None = None
+    ) -> Sequence[bool]:
+        """Apply each change whose version is newer than the one here, with its version and ops.
 
-        One transaction; no mark is made. Returns for each whether it was applied.
+        One transaction, rules judged at its end (in ``Adapter.transaction``, at the end of that
+        where the store can); no mark is made. Returns for each whether it was applied. Where there
+        is control, this side must be follower, in *epoch* where that is given:
+        ``StalePhaseError``. ``ConstraintError`` where a rule of this side is in the way.
         """
         ...
-
-
-Role = Literal["authority", "follower", "sealed", "committing", "archived"]
-
-
-@attrs.frozen
-class Control:
-    """What a ledger says about an entity (or ``*``): the only truth about the phase."""
-
-    epoch: int
-    role: Role
-    phase: str
-    migration: str
-    format: int = 1
-
-
-@attrs.frozen
-class Mark:
-    """This key may differ in the follower since (epoch, seq)."""
-
-    entity: str
-    key: Key
-    version: Version
 
 
 class Ledger(Protocol):
     """What a backend keeps beside its records, in the same atomic unit."""
 
+    def controls(self) -> Mapping[str, Control]:
+        """Return every control record by entity (or ``*``)."""
+        ...
+
     def control(self, entity: str) -> Control | None:
         """Return the control record of *entity*, else that of ``*``, else ``None``."""
         ...
 
-    def set_control(self, entity: str, expected: Control | None, control: Control) -> bool:
-        """Compare and set under the exclusive fence; ``False`` unless *expected* is there."""
+    def set_control(
+        self,
+        entity: str,
+        expected: Control | None,
+        control: Control | None,
+        *,
+        patience_seconds: float = 5.0,
+    ) -> bool:
+        """Compare and set under the exclusive fence; ``False`` unless *expected* is there.
+
+        What keeps the ledger (triggers, for one) is there once this returns ``True``; ``None``
+        as *control* takes the record away, and with the last one what keeps the ledger. The fence
+        is tried for 200 ms at a time, so that writers get through; ``LeaseError`` names who holds
+        it when *patience_seconds* are over, and nothing was changed.
+        """
         ...
 
     def versions(self, entity: str, keys: Sequence[Key]) -> Mapping[Key, Version]:
         """Return the versions of touched keys, tombstones included."""
         ...
 
+    def operations(self, entity: str, keys: Sequence[Key]) -> Mapping[Key, Sequence[str]]:
+        """Return the ids of the operations that changed *keys* and may still be repeated."""
+        ...
+
     def marks(self, entity: str, limit: int) -> Sequence[Mark]:
-        """Return up to *limit* marks of the outbox."""
+        """Return up to *limit* marks of the outbox, the oldest first."""
+        ...
+
+    def backlog(self, entity: str) -> Backlog:
+        """Return how many marks of *entity* there are, and how old the oldest is."""
         ...
 
     def clear(self, marks: Sequence[Mark]) -> int:
         """Clear each mark that still is the one given; return how many."""
+        ...
+
+    def purge(self, entity: str) -> None:
+        """Forget every mark, tombstone and version of *entity*: nothing will come back to it."""
+        ...
+
+    def fact(self, name: str) -> Any:
+        """Return the JSON value that is kept under *name*, or ``None``."""
+        ...
+
+    def set_fact(self, name: str, value: Any) -> None:
+        """Keep a JSON value under *name*, durably; ``None`` forgets it."""
         ...
 
     def cursor(self, migration: str, entity: str) -> Cursor | None:
@@ -325,8 +239,12 @@ class Adapter(Protocol):
         """Return the collection of *entity*, the same one each time."""
         ...
 
-    def transaction(self) -> AbstractContextManager[None]:
-        """Make this thread's commits one transaction; an error in the context undoes it."""
+    def transaction(self, governed: Sequence[Entity] = ()) -> AbstractContextManager[None]:
+        """Make this thread's commits one transaction; an error in the context undoes it.
+
+        Entering checks control of *governed* as a write would (``StalePhaseError``,
+        ``SealedError``); it cannot change before the context ends.
+        """
         ...
 
     def prepare(self, entities: Sequence[Entity]) -> None:

@@ -1,0 +1,57 @@
+"""The whole contract for backends: ``Adapter``, ``Collection``, ``Ledger``, ``Capability``.
+
+Verbs are few and plural: one record is a batch of one, and a missing key is absent from an answer.
+A record inside is a mapping of plain values (``fluxstore.codec``); what a backend cannot hold in
+typed columns travels as ``Residue``. Optional abilities are a ``Capability`` and a small protocol;
+asking for one that is not declared raises ``UnsupportedError``.
+"""
+
+from fluxstore.adapter.contract import (
+    Adapter,
+    Collection,
+    HasBackup,
+    HasSchema,
+    HasSnapshot,
+    Ledger,
+    Reads,
+)
+from fluxstore.adapter.facts import (
+    Backlog,
+    Batch,
+    Capability,
+    Control,
+    Cursor,
+    Finding,
+    Mark,
+    Merged,
+    Opening,
+    Page,
+    Part,
+    Role,
+    Size,
+    Use,
+)
+
+__all__ = [
+    "Adapter",
+    "Backlog",
+    "Batch",
+    "Capability",
+    "Collection",
+    "Control",
+    "Cursor",
+    "Finding",
+    "HasBackup",
+    "HasSchema",
+    "HasSnapshot",
+    "Ledger",
+    "Mark",
+    "Merged",
+    "Opening",
+    "Page",
+    "Part",
+    "Reads",
+    "Role",
+    "Size",
+    "Use",
+]

@@ -124,8 +124,8 @@ class Collection(Protocol):
         """Apply each change whose version is newer than the one here, with its version and ops.
 
         One transaction, rules judged at its end (in ``Adapter.transaction``, at the end of that
-        where the store can); no mark is made. Returns for each whether it was applied. Where there
-        is control, this side must be follower, in *epoch* where that is given:
+        where the store can); no mark is made. Returns for each whether it was applied; the ops of
+        one that is not newer are kept, too. Where there is control, this side must be follower, in *epoch* where that is given:
         ``StalePhaseError``. ``ConstraintError`` where a rule of this side is in the way.
         """
         ...
@@ -148,14 +148,17 @@ class Ledger(Protocol):
         expected: Control | None,
         control: Control | None,
         *,
+        purge: bool = False,
         patience_seconds: float = 5.0,
     ) -> bool:
         """Compare and set under the exclusive fence; ``False`` unless *expected* is there.
 
-        What keeps the ledger (triggers, for one) is there once this returns ``True``; ``None``
-        as *control* takes the record away, and with the last one what keeps the ledger. The fence
-        is tried for 200 ms at a time, so that writers get through; ``LeaseError`` names who holds
-        it when *patience_seconds* are over, and nothing was changed.
+        ``None`` as *control* takes the record away. Versions and marks are kept while control names
+        a phase other than ``off``; what keeps them (triggers, for one) comes and goes here, in the
+        same transaction. With *purge*, every version, tombstone, mark and cursor of the entities
+        that this record governs is forgotten in it, too. The fence is tried for 200 ms at a time,
+        so that writers get through; ``LeaseError`` names who holds it when *patience_seconds* are
+        over, and nothing was changed.
         """
         ...
 
@@ -177,10 +180,6 @@ class Ledger(Protocol):
 
     def clear(self, marks: Sequence[Mark]) -> int:
         """Clear each mark that still is the one given; return how many."""
-        ...
-
-    def purge(self, entity: str) -> None:
-        """Forget every mark, tombstone and version of *entity*: nothing will come back to it."""
         ...
 
     def fact(self, name: str) -> Any:

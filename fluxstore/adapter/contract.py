@@ -125,8 +125,9 @@ class Collection(Protocol):
 
         One transaction, rules judged at its end (in ``Adapter.transaction``, at the end of that
         where the store can); no mark is made. Returns for each whether it was applied; the ops of
-        one that is not newer are kept, too. Where there is control, this side must be follower, in *epoch* where that is given:
-        ``StalePhaseError``. ``ConstraintError`` where a rule of this side is in the way.
+        one that is not newer are kept, too. Where there is control, this side must be follower, in
+        *epoch* where that is given: ``StalePhaseError``. ``ConstraintError`` where a rule of this
+        side is in the way.
         """
         ...
 

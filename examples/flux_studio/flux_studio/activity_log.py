@@ -1,7 +1,7 @@
 """The log of activities: what changed, in which project, by whom, with the names they had."""
 
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from uuid import uuid4
 
 from entities import Activity, Project, User
@@ -21,12 +21,9 @@ class ActivityLog:
     @contextmanager
     def change(self) -> Iterator[None]:
         """Make a change and its activity one transaction, where the backend has transactions."""
-        try:
-            transaction = self._store.transaction()
-        except UnsupportedError:
-            yield
-            return
-        with transaction:
+        with ExitStack() as stack:
+            with suppress(UnsupportedError):
+                stack.enter_context(self._store.transaction())
             yield
 
     def write(

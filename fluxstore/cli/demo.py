@@ -7,8 +7,8 @@ import os
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext, redirect_stderr
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Any
@@ -17,9 +17,11 @@ import attrs
 import typer
 
 from fluxstore.cli import exits, render, studio
+from fluxstore.cli.live_demo import LiveStory
 from fluxstore.cli.render import Styled
 from fluxstore.cli.session import Session
-from fluxstore.errors import FluxstoreError, UsageError
+from fluxstore.cli.telling import Teller
+from fluxstore.errors import UsageError
 
 RECORDS, SEED = 3000, 7
 WAY = ("--from", "json", "--to", "postgres")
@@ -34,27 +36,32 @@ def demo(
         Path | None, typer.Option(metavar="DIR", help="Play in this empty folder; kept.")
     ] = None,
     records: Annotated[int, typer.Option(min=100, metavar="N", help="How many records.")] = RECORDS,
+    live: Annotated[
+        bool, typer.Option("--live", help="Move them while an application serves its users.")
+    ] = False,
 ) -> render.Answer:
     """Tell the whole story on generated data and a private PostgreSQL, in under a minute.
 
     A folder of JSON files is read, assessed, migrated and validated; a planted difference is found
-    and repaired; half of the files' records are lost and brought back.
+    and repaired; half of the files' records are lost and brought back. With --live, a web
+    application serves users who write all the while, through every phase and back.
     """
     session = Session.of(ctx)
     for adapter in ("json", "postgres"):
         session.plugins.adapter(adapter)  # says what to install where it is missing
     folder = _folder(into)
     begun = time.monotonic()
-    story = Story(session, folder)
+    teller: Story | LiveStory = LiveStory(session, folder) if live else Story(session, folder)
     with _inside(folder):
-        story.tell(records)
+        teller.tell(records, seed=SEED)
     seconds = time.monotonic() - begun
     data = {
         "folder": str(folder),
         "seconds": round(seconds, 1),
-        "steps": [attrs.asdict(one) for one in story.told],
+        "steps": [attrs.asdict(one) for one in teller.told],
+        **({"users": teller.users} if isinstance(teller, LiveStory) else {}),
     }
-    return render.Answer(data, _ending(story, seconds))
+    return render.Answer(data, _ending(teller, seconds))
 
 
 def _folder(into: Path | None) -> Path:
@@ -81,76 +88,36 @@ def _inside(folder: Path) -> Iterator[None]:
         os.environ.update(theirs)
 
 
-@attrs.frozen
-class Told:
-    """One command of the story."""
-
-    command: str
-    exit_code: int
-    seconds: float
-
-
-class Story:
-    """Tells itself, chapter by chapter; every command in it is one that the user can type."""
+class Story(Teller):
+    """Records that rest: copied, compared, mended, lost and brought back."""
 
     def __init__(self, session: Session, folder: Path) -> None:
         """Begin in *folder*."""
-        self._session = session
-        self.folder = folder
-        self.told: list[Told] = []
+        super().__init__(session, folder)
         self.key = ""
 
-    def tell(self, records: int) -> None:
+    def tell(self, records: int, *, seed: int) -> None:
         """Tell all of it; ``FluxstoreError`` where a command ends otherwise than it should."""
-        chapters: Sequence[tuple[str, Callable[[], None]]] = (
-            ("An application's records, in JSON files", lambda: self._files(records)),
-            ("What is in them?", lambda: self._run("init", "data")),
-            ("What would a migration meet?", lambda: self._run("assess", *WAY)),
-            ("Move them", lambda: self._run("migrate", *WAY)),
-            ("Are both sides equal?", self._validate),
-            ("Somebody changes one record in PostgreSQL", self._change),
-            ("Find it", lambda: self._run("validate", *WAY, code=exits.DIFFERENCES)),
-            ("Mend it, by a plan that you can read", self._repair),
-            ("Half of the JSON records are lost", self._lose),
-            ("Bring everything back", self._bring_back),
+        self.tell_all(
+            (
+                ("An application's records, in JSON files", lambda: self._files(records, seed)),
+                ("What is in them?", lambda: self.run("init", "data")),
+                ("What would a migration meet?", lambda: self.run("assess", *WAY)),
+                ("Move them", lambda: self.run("migrate", *WAY)),
+                ("Are both sides equal?", self._validate),
+                ("Somebody changes one record in PostgreSQL", self._change),
+                ("Find it", lambda: self.run("validate", *WAY, code=exits.DIFFERENCES)),
+                ("Mend it, by a plan that you can read", self._repair),
+                ("Half of the JSON records are lost", self._lose),
+                ("Bring everything back", self._bring_back),
+            )
         )
-        for number, (title, chapter) in enumerate(chapters, 1):
-            self._say("", Styled(f"{number}. {title}", "bold"))
-            chapter()
 
-    def _say(self, *lines: str) -> None:
-        if not (self._session.quiet or self._session.json):
-            render.write_lines(lines, sys.stdout)
-
-    def _run(self, *arguments: str, code: int = exits.OK, shown: bool = True) -> None:
-        """Run a command here, as if it had been typed; not *shown*, only how it ended is told."""
-        from fluxstore.cli.frame import run
-
-        line = f"fluxstore {' '.join(arguments)}"
-        self._say(Styled(f"$ {line}", "green"))
-        options = [f"--{name}" for name in ("quiet", "debug") if getattr(self._session, name)]
-        if self._session.json or not shown:
-            options.append("--quiet")
-        begun = time.monotonic()
-        # Problems stand between the lines they belong to, also where the story goes into a file.
-        with nullcontext() if self._session.json else redirect_stderr(sys.stdout or sys.stderr):
-            ended = run([*arguments, *options], self._session.signals)
-        self.told.append(Told(line, ended, round(time.monotonic() - begun, 2)))
-        if self._session.signals.received:
-            raise KeyboardInterrupt
-        if ended != code:
-            raise self._broken(f"`{line}` ended with {ended} where {code} was expected")
-        if not shown:
-            self._say(f"exit code {ended}: {exits.MEANINGS[ended]}")
-
-    def _broken(self, problem: str) -> FluxstoreError:
-        return FluxstoreError(problem, next_step=f"look into {self.folder}, and report it")
-
-    def _files(self, records: int) -> None:
-        counts = studio.generate(Path("data"), records=records, seed=SEED)
+    def _files(self, records: int, seed: int) -> None:
+        counts = studio.generate(Path("data"), records=records, seed=seed)
         sizes = {path.name: path.stat().st_size for path in sorted(Path("data").iterdir())}
         listed = ", ".join(f"{count:,} {kind}" for kind, count in counts.items())
-        self._say(
+        self.say(
             f"{self.folder / 'data'}: {listed}",
             ", ".join(f"{name} {render.size(size)}" for name, size in sizes.items()),
         )
@@ -158,7 +125,7 @@ class Story:
 
     def _validate(self) -> None:
         page = ("--report", "report.html") if find_spec("jinja2") else ()
-        self._run("validate", *WAY, *page)
+        self.run("validate", *WAY, *page)
 
     def _change(self) -> None:
         import fluxstore
@@ -168,15 +135,15 @@ class Story:
             found = next(iter(tasks.find(limit=1)))
             self.key = str(found.id)
             tasks.update(found.id, title=CHANGED)
-        self._say(
+        self.say(
             Styled('>>> store = fluxstore.open("fluxstore.toml", backend="postgres")', "green"),
             Styled(f'>>> store["tasks"].update("{self.key}", title="{CHANGED}")', "green"),
         )
 
     def _repair(self) -> None:
-        self._run("repair", "--plan", *WAY, code=exits.DIFFERENCES)
-        self._run("repair", "--apply", *WAY)
-        self._run("validate", *WAY, shown=False)
+        self.run("repair", "--plan", *WAY, code=exits.DIFFERENCES)
+        self.run("repair", "--apply", *WAY)
+        self.run("validate", *WAY, shown=False)
 
     def _lose(self) -> None:
         lost = 0
@@ -187,13 +154,13 @@ class Story:
                     lost += len(value[1::2])
                     del value[1::2]
             path.write_text(json.dumps(document), "utf-8")
-        self._say(f"{lost:,} records are gone from the files: a script went wrong")
+        self.say(f"{lost:,} records are gone from the files: a script went wrong")
 
     def _bring_back(self) -> None:
-        self._run("rollback", *WAY, "--force")
+        self.run("rollback", *WAY, "--force")
         if _documents() != self._originals:
-            raise self._broken("the documents are not what they were")
-        self._say(
+            raise self.broken("the documents are not what they were")
+        self.say(
             Styled("every document is what it was before the loss, to the last field", "green")
         )
 
@@ -210,20 +177,34 @@ def _path_line() -> list[str]:
     return [f"  export PATH={Path(sys.argv[0]).absolute().parent}:$PATH"]
 
 
-def _ending(story: Story, seconds: float) -> list[str]:
-    folder = story.folder
-    page = [f"  {folder / 'report.html'}: the validation as a page"]
+_RESTED = (
+    "records went from JSON files to PostgreSQL, were proven equal, differed, were mended,",
+    "and came back to the files after a loss",
+)
+_LIVE = (
+    "records went from JSON files to PostgreSQL, back, there again for good, and home, while",
+    "users wrote; none of them was refused, lost a write, or saw a deleted record return",
+)
+
+
+def _ending(teller: Story | LiveStory, seconds: float) -> list[str]:
+    folder, is_live = teller.folder, isinstance(teller, LiveStory)
+    first, second = _LIVE if is_live else _RESTED
+    places = (
+        ("entities.py", "what a record is"),
+        ("fluxstore.toml", "where the records are, and where they go"),
+        ("report.html", "the validation as a page"),
+        ("application.log", "what the application had to say"),
+        (".fluxstore", "certificates, backups, the private PostgreSQL (stopped)"),
+    )
     return [
         "",
         Styled("What happened", "bold"),
-        "  records went from JSON files to PostgreSQL, were proven equal, differed, were mended,",
-        f"  and came back to the files after a loss; all in {render.duration(seconds)}.",
+        f"  {first}",
+        f"  {second}; all in {render.duration(seconds)}.",
         "",
         Styled("Where to look", "bold"),
-        f"  {folder / 'entities.py'}: the classes that init wrote",
-        f"  {folder / 'fluxstore.toml'}: where the records are, and where they go",
-        *(page if (folder / "report.html").exists() else []),
-        f"  {folder / '.fluxstore'}: certificates, backups, the private PostgreSQL (stopped)",
+        *(f"  {folder / name}: {words}" for name, words in places if (folder / name).exists()),
         "",
         Styled("What to try next", "bold"),
         *_path_line(),

@@ -31,6 +31,7 @@ from fluxstore.adapter.facts import (
     Size,
     Use,
 )
+from fluxstore.adapter.unfenced import Unfenced, UnfencedLedger
 
 __all__ = [
     "Adapter",
@@ -53,5 +54,7 @@ __all__ = [
     "Reads",
     "Role",
     "Size",
+    "Unfenced",
+    "UnfencedLedger",
     "Use",
 ]

@@ -13,6 +13,7 @@ from fluxstore.adapter import Capability, Finding, Ledger, Opening, Use
 from fluxstore.entity import Entity
 from fluxstore.errors import ConfigError
 from fluxstore.testing.reference.collection import ReferenceCollection
+from fluxstore.testing.reference.fence import let_write
 from fluxstore.testing.reference.ledger import ReferenceLedger
 from fluxstore.testing.reference.memory import FileMemory, Memory
 
@@ -74,7 +75,9 @@ class ReferenceAdapter:
     @contextmanager
     def transaction(self, governed: Sequence[Entity] = ()) -> Iterator[None]:
         """Make all commits of this thread one; other threads and processes wait to write."""
-        with self.memory.transaction():
+        with self.memory.transaction() as state:
+            for entity in governed:
+                let_write(state, entity)
             yield
 
     def snapshot(self) -> AbstractContextManager[None]:

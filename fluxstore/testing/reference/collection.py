@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import attrs
 
@@ -20,22 +20,22 @@ from fluxstore.errors import (
 from fluxstore.query import Found, Query
 from fluxstore.records import (
     NO_RESIDUE,
-    UNTOUCHED,
     Change,
     Delete,
     Intent,
     Key,
     Put,
-    Reason,
     Record,
     Rejected,
     Residue,
     Row,
     Versioned,
 )
-from fluxstore.testing.reference.ledger import fence, note
+from fluxstore.testing.reference.fence import is_done, let_read, let_write, note, remember
 from fluxstore.testing.reference.memory import Memory, State
-from fluxstore.testing.reference.rules import Broken, Touched, broken, delete
+from fluxstore.testing.reference.merging import ReferenceMerging
+from fluxstore.testing.reference.reading import ReferenceReads
+from fluxstore.testing.reference.rules import Deletion, Touched, broken
 
 
 class ReferenceCollection:
@@ -47,19 +47,29 @@ class ReferenceCollection:
         self._entities = entities
         self._memory = memory
         self._codec = Codec.of(entity)
+        self._reads = ReferenceReads(entity, memory.current)
+        self._merging = ReferenceMerging(entity, entities, memory)
 
     # reading
 
+    @property
+    def governed(self) -> ReferenceReads:
+        """The same reads, refused where control lets another backend answer."""
+        return ReferenceReads(self.entity, self._answering)
+
+    def _answering(self) -> State:
+        state = self._memory.current()
+        let_read(state, self.entity)
+        return state
+
     def read(self, keys: Sequence[Key]) -> Mapping[Key, Record]:
         """Return the records of *keys*; a missing key is absent."""
-        state = self._memory.current()
-        table = state.records.get(self.entity.name, {})
-        return {key: self._versioned(state, table[key]) for key in keys if key in table}
+        return self._reads.read(keys)
 
     def scan(self, cursor: str | None, limit: int) -> Page:
         """Return *limit* records after the key that *cursor* names, in the order of keys."""
         after = None if cursor is None else self._codec.key_of_text(cursor)
-        records = self._all(self._memory.current())
+        records = self._reads.everything()
         rest = sorted(key for key in records if after is None or key > after)
         page = tuple(records[key] for key in rest[:limit])
         more = len(rest) > len(page)
@@ -69,17 +79,15 @@ class ReferenceCollection:
 
     def find(self, query: Query) -> Found:
         """Return what *query* asks for."""
-        records = self._all(self._memory.current())
-        return evaluate.find(self.entity, records.values(), query)
+        return self._reads.find(query)
 
     def count(self, query: Query) -> int:
         """Return how many records the filters find."""
-        records = self._all(self._memory.current())
-        return evaluate.count(self.entity, records.values(), query)
+        return self._reads.count(query)
 
     def size(self) -> Size:
         """Return the number of records, and their bytes guessed from a few."""
-        records = self._all(self._memory.current())
+        records = self._reads.everything()
         some = list(records.values())[:100]
         total = sum(len(self._codec.record_bytes(one)) for one in some)
         return Size(len(records), total * len(records) // max(len(some), 1))
@@ -87,14 +95,6 @@ class ReferenceCollection:
     def place(self) -> str:
         """Return the entity's name, for there is nothing else to call it."""
         return self.entity.name
-
-    def _all(self, state: State) -> dict[Key, Record]:
-        table = state.records.get(self.entity.name, {})
-        return {key: self._versioned(state, record) for key, record in table.items()}
-
-    def _versioned(self, state: State, record: Record) -> Record:
-        version = state.versions.get(self.entity.name, {}).get(record.key, UNTOUCHED)
-        return attrs.evolve(record, version=version)
 
     # writing
 
@@ -108,12 +108,12 @@ class ReferenceCollection:
         """Make *changes* in one transaction; return the records of the puts as they are now."""
         puts = [change.key for change in changes if isinstance(change, Put)]
         with self._memory.transaction() as state:
-            fence(state, self.entity)
-            if op_id is None or op_id not in state.ops:
+            let_write(state, self.entity)
+            keys = [change.key for change in changes]
+            if op_id is None or not is_done(state, self.entity, keys, op_id):
                 self._expect(state, expect or {})
                 note(state, self._make(state, changes))
-                if op_id is not None:
-                    state.ops[op_id] = (self.entity.name, tuple(change.key for change in changes))
+                remember(state, self.entity, keys, [] if op_id is None else [op_id])
             return self.read(puts)
 
     def _make(self, state: State, changes: Sequence[Change]) -> Touched:
@@ -156,7 +156,7 @@ class ReferenceCollection:
         if key not in state.table(self.entity.name):
             raise self._error(RecordNotFoundError, key, "no such record")
         try:
-            delete(state, self._entities, self.entity, key, touched)
+            Deletion(state, self._entities, touched).delete(self.entity, key)
         except ConstraintError as error:
             error.backend, error.entity, error.key = self._memory.backend, self.entity.name, key
             raise
@@ -188,83 +188,14 @@ class ReferenceCollection:
 
     def foresee(self, records: Sequence[Record]) -> Sequence[Rejected]:
         """Return what ``merge`` would refuse of *records*, references apart."""
-        return self._write(self._memory.current().copy(), records, references=False)
+        return self._merging.foresee(records)
 
     def merge(self, batch: Batch) -> Merged:
         """Write what differs, leave what is equal, refuse singly what breaks a rule."""
-        with self._memory.transaction() as state:
-            before = dict(state.table(self.entity.name))
-            refused = [*self._remove(state, batch.deletes), *self._write(state, batch.records)]
-            if batch.cursor is not None:
-                state.cursors[batch.cursor.migration, batch.cursor.entity] = batch.cursor
-            after = state.table(self.entity.name)
-        keys = {record.key for record in batch.records}
-        written = sum(before.get(key) is not after.get(key) for key in keys)
-        deleted = sum(key in before and key not in after for key in batch.deletes)
-        unchanged = len(keys) - written - len(refused)
-        return Merged(written, unchanged, deleted, tuple(refused))
+        return self._merging.merge(batch)
 
-    def _write(
-        self, state: State, records: Sequence[Record], *, references: bool = True
-    ) -> Sequence[Rejected]:
-        """Write *records* to *state*; return those that break a rule, which are not written."""
-        table = state.table(self.entity.name)
-        before = dict(table)
-        fresh = {one.key: one for one in records if not self._is_equal(table.get(one.key), one)}
-        table |= fresh
-        refused: list[Rejected] = []
-        while found := list(self._broken(state, fresh, references=references)):
-            for one in found:
-                refused.append(one.rejected())
-                del fresh[one.key], table[one.key]
-                table |= {one.key: before[one.key]} if one.key in before else {}
-        return refused
-
-    def _broken(self, state: State, keys: Iterable[Key], *, references: bool) -> Iterator[Broken]:
-        return broken(state, self._entities, self.entity, keys, references=references)
-
-    def _is_equal(self, old: Record | None, new: Record) -> bool:
-        return (
-            old is not None
-            and old.residue == new.residue
-            and self._codec.record_bytes(old) == self._codec.record_bytes(new)
-        )
-
-    def _remove(self, state: State, keys: Sequence[Key]) -> Iterator[Rejected]:
-        for key in keys:
-            trial = state.copy()
-            try:
-                if key in state.table(self.entity.name):
-                    delete(trial, self._entities, self.entity, key, {})
-            except ConstraintError as error:
-                yield self._restricted(key, error)
-            else:
-                state.records = trial.records
-
-    def _restricted(self, key: Key, error: ConstraintError) -> Rejected:
-        broken = Broken(
-            "reference", self.entity, key, error.fields, Reason.REFERENCE, error.problem
-        )
-        return broken.rejected()
-
-    def apply_if_newer(self, changes: Sequence[Versioned]) -> Sequence[bool]:
-        """Apply each change that is newer than what is here, with its version and op."""
-        with self._memory.transaction() as state:
-            return [self._apply(state, change) for change in changes]
-
-    def _apply(self, state: State, change: Versioned) -> bool:
-        table = state.table(self.entity.name)
-        versions = state.versions.setdefault(self.entity.name, {})
-        here = versions.get(change.key, UNTOUCHED if change.key in table else None)
-        if here is not None and not change.version > here:
-            return False
-        versions[change.key] = attrs.evolve(change.version, deleted=change.record is None)
-        for op_id in change.op_ids:
-            state.ops[op_id] = (self.entity.name, (change.key,))
-        if change.record is None:
-            if change.key in table:
-                self._delete(state, change.key, {})
-        else:
-            table[change.key] = change.record
-            self._refuse_broken(state, self.entity, [change.key])
-        return True
+    def apply_if_newer(
+        self, changes: Sequence[Versioned], *, epoch: int | None = None
+    ) -> Sequence[bool]:
+        """Apply each change that is newer than what is here, with its version and ops."""
+        return self._merging.apply_if_newer(changes, epoch)

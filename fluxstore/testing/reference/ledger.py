@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import copy
+import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
+from typing import Any
 
-from fluxstore.adapter import Control, Cursor, Mark, Part
-from fluxstore.entity import Entity
-from fluxstore.errors import SealedError, StalePhaseError
-from fluxstore.records import UNTOUCHED, Key, Rejected, Version
-from fluxstore.testing.reference.memory import Memory, State
-from fluxstore.testing.reference.rules import Touched
+from fluxstore.adapter import Backlog, Control, Cursor, Mark, Part
+from fluxstore.records import Key, Rejected, Version
+from fluxstore.testing.reference.fence import cleared, control_of, forget
+from fluxstore.testing.reference.memory import Memory
 
 
 class ReferenceLedger:
@@ -20,16 +21,32 @@ class ReferenceLedger:
         """Keep everything in *memory*."""
         self._memory = memory
 
+    def controls(self) -> Mapping[str, Control]:
+        """Return every control record by entity (or ``*``)."""
+        return dict(self._memory.current().controls)
+
     def control(self, entity: str) -> Control | None:
         """Return the control record of *entity*, else that of ``*``, else ``None``."""
         return control_of(self._memory.current(), entity)
 
-    def set_control(self, entity: str, expected: Control | None, control: Control) -> bool:
-        """Compare and set; writers wait, for a transaction is exclusive."""
-        with self._memory.transaction() as state:
+    def set_control(
+        self,
+        entity: str,
+        expected: Control | None,
+        control: Control | None,
+        *,
+        purge: bool = False,
+        patience_seconds: float = 5.0,
+    ) -> bool:
+        """Compare and set; a transaction is exclusive, so none is open meanwhile."""
+        with self._memory.transaction(patience_seconds) as state:
             if state.controls.get(entity) != expected:
                 return False
-            state.controls[entity] = control
+            if purge:
+                forget(state, entity)
+            state.controls.pop(entity, None)
+            if control is not None:
+                state.controls[entity] = control
             return True
 
     def versions(self, entity: str, keys: Sequence[Key]) -> Mapping[Key, Version]:
@@ -37,15 +54,37 @@ class ReferenceLedger:
         known = self._memory.current().versions.get(entity, {})
         return {key: known[key] for key in keys if key in known}
 
+    def operations(self, entity: str, keys: Sequence[Key]) -> Mapping[Key, Sequence[str]]:
+        """Return the ids of the operations that changed *keys*; all of them may be repeated."""
+        known = self._memory.current().ops.get(entity, {})
+        return {key: known[key] for key in keys if key in known}
+
     def marks(self, entity: str, limit: int) -> Sequence[Mark]:
         """Return up to *limit* marks, the oldest first."""
+        marks = list(self._memory.current().marks.get(entity, {}).items())
+        return [Mark(entity, key, version) for key, (version, _) in marks[:limit]]
+
+    def backlog(self, entity: str) -> Backlog:
+        """Return how many marks there are, and how old the oldest is."""
         marks = self._memory.current().marks.get(entity, {})
-        return [Mark(entity, key, version) for key, version in list(marks.items())[:limit]]
+        oldest = min((made for _, made in marks.values()), default=time.time())
+        return Backlog(len(marks), max(0.0, time.time() - oldest))
 
     def clear(self, marks: Sequence[Mark]) -> int:
         """Clear each mark that still is the one given; return how many."""
         with self._memory.transaction() as state:
-            return sum(_cleared(state, mark) for mark in marks)
+            return sum(cleared(state, mark) for mark in marks)
+
+    def fact(self, name: str) -> Any:
+        """Return the JSON value that is kept under *name*, or ``None``."""
+        return copy.deepcopy(self._memory.current().facts.get(name))
+
+    def set_fact(self, name: str, value: Any) -> None:
+        """Keep a JSON value under *name*; ``None`` forgets it."""
+        with self._memory.transaction() as state:
+            state.facts.pop(name, None)
+            if value is not None:
+                state.facts[name] = copy.deepcopy(value)
 
     def cursor(self, migration: str, entity: str) -> Cursor | None:
         """Return where a migration stands, saved by the last merged batch."""
@@ -81,55 +120,3 @@ class ReferenceLedger:
     def lease(self, name: str) -> AbstractContextManager[None]:
         """Hold the lease *name* while the context lasts; ``LeaseError`` if another holds it."""
         return self._memory.lease(name)
-
-
-def control_of(state: State, entity: str) -> Control | None:
-    """Return the control record that governs *entity*."""
-    return state.controls.get(entity) or state.controls.get("*")
-
-
-def fence(state: State, entity: Entity) -> None:
-    """Let an application's write pass only where this backend is the authority, or alone."""
-    control = control_of(state, entity.name)
-    if control is None or control.role == "authority":
-        return
-    if control.role in ("sealed", "committing"):
-        raise SealedError("writes wait for a cutover to end", entity=entity.name)
-    raise StalePhaseError(
-        f"this backend is {control.role} since epoch {control.epoch}",
-        entity=entity.name,
-        next_step="read the phase again and write to the authority",
-    )
-
-
-def note(state: State, touched: Touched) -> None:
-    """Give each touched record its next version, and a mark where there is a follower.
-
-    Without a control record nothing is noted but what had a version already: versions are sparse.
-    """
-    for (entity, key), existed in touched.items():
-        control = control_of(state, entity)
-        versions = state.versions.setdefault(entity, {})
-        if control is None and key not in versions:
-            continue
-        old = versions.get(key, UNTOUCHED if existed else Version(0, 0))
-        epoch = control.epoch if control else old.epoch
-        gone = key not in state.table(entity)
-        versions[key] = Version(epoch, old.seq + 1, deleted=gone)
-        if control is not None and control.phase != "off":
-            _mark(state, entity, key, versions[key])
-
-
-def _mark(state: State, entity: str, key: Key, version: Version) -> None:
-    marks = state.marks.setdefault(entity, {})
-    marks.pop(key, None)
-    marks[key] = version
-
-
-def _cleared(state: State, mark: Mark) -> bool:
-    marks = state.marks.get(mark.entity, {})
-    found = marks.get(mark.key)
-    if found is None or (found.epoch, found.seq) != (mark.version.epoch, mark.version.seq):
-        return False
-    del marks[mark.key]
-    return True

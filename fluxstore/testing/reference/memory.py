@@ -11,8 +11,9 @@ import fcntl
 import os
 import pickle
 import threading
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import IO, Any, ClassVar
 
@@ -27,6 +28,10 @@ from fluxstore.errors import (
 )
 from fluxstore.records import Key, Record, Rejected, Version
 
+Noted = tuple[Version, float]
+"""What a mark says, and when it was made (seconds of the clock, for its age only)."""
+_POLL_SECONDS = 0.001
+
 
 def _tables() -> dict[str, Any]:
     return {}
@@ -38,9 +43,10 @@ class State:
 
     records: dict[str, dict[Key, Record]] = attrs.field(factory=_tables)
     versions: dict[str, dict[Key, Version]] = attrs.field(factory=_tables)
-    marks: dict[str, dict[Key, Version]] = attrs.field(factory=_tables)
+    marks: dict[str, dict[Key, Noted]] = attrs.field(factory=_tables)
+    ops: dict[str, dict[Key, tuple[str, ...]]] = attrs.field(factory=_tables)
     controls: dict[str, Control] = attrs.field(factory=_tables)
-    ops: dict[str, tuple[str, tuple[Key, ...]]] = attrs.field(factory=_tables)
+    facts: dict[str, Any] = attrs.field(factory=_tables)
     cursors: dict[tuple[str, str], Cursor] = attrs.field(factory=dict)
     quarantine: dict[str, tuple[Rejected, ...]] = attrs.field(factory=_tables)
     parts: dict[str, tuple[Part, ...]] = attrs.field(factory=_tables)
@@ -85,24 +91,36 @@ class Memory:
         return draft or view or self.load()
 
     @contextmanager
-    def transaction(self) -> Iterator[State]:
+    def transaction(self, patience_seconds: float | None = None) -> Iterator[State]:
         """Yield a draft that is committed at the end, and forgotten after an error.
 
-        Inside another transaction of the same thread it becomes part of that one's draft.
+        Inside another transaction of the same thread it becomes part of that one's draft. Raises
+        ``LeaseError`` where others write for longer than *patience_seconds*.
         """
         if self._read_only:
             raise UnsupportedError("is opened to be read only", backend=self.backend)
-        with self.exclusive():
+        with self.exclusive(patience_seconds):
             outer: State | None = getattr(self._thread, "draft", None)
+            judges = [] if outer is None else list(self._thread.judges)
+            self._thread.judges = list(judges)
             self._thread.draft = (outer or self.load()).copy()
             try:
                 yield self._thread.draft
                 if outer is None:
-                    self.save(self._thread.draft)
-                    self._thread.draft = None
+                    self._commit(self._thread.draft)
             except BaseException:
-                self._thread.draft = outer
+                self._thread.draft, self._thread.judges = outer, judges
                 raise
+
+    def _commit(self, draft: State) -> None:
+        for judge in self._thread.judges:
+            judge(draft)
+        self.save(draft)
+        self._thread.draft = None
+
+    def at_end(self, judge: Callable[[State], None]) -> None:
+        """Call *judge* with what is about to be committed, when this thread's transaction ends."""
+        self._thread.judges.append(judge)
 
     @contextmanager
     def snapshot(self) -> Iterator[None]:
@@ -135,9 +153,15 @@ class Memory:
 
     # what another place for the state says anew
 
-    def exclusive(self) -> AbstractContextManager[Any]:
-        """Return what keeps other writers out while its context lasts; entered again inside."""
-        return self._lock
+    @contextmanager
+    def exclusive(self, patience_seconds: float | None = None) -> Iterator[None]:
+        """Keep other writers out while the context lasts; it can be entered again inside."""
+        if not self._lock.acquire(timeout=-1 if patience_seconds is None else patience_seconds):
+            raise _held(f"a transaction of process {os.getpid()}")
+        try:
+            yield
+        finally:
+            self._lock.release()
 
     def load(self) -> State:
         """Return what is committed."""
@@ -168,11 +192,11 @@ class FileMemory(Memory):
     @contextmanager
     def lease(self, name: str) -> Iterator[None]:
         """Hold *name* among all processes; ``LeaseError`` where anybody holds it already."""
+        lock = self._beside(f"lease-{name}")
         with super().lease(name), ExitStack() as held:
-            try:
-                held.enter_context(_locked(self._beside(f"lease-{name}"), fcntl.LOCK_NB))
-            except BlockingIOError:
-                raise LeaseError(f"the lease {name} is held", holder="another process") from None
+            if not _entered(held, lock):
+                holder = f"process {lock.read_text('utf-8')}"
+                raise LeaseError(f"the lease {name} is held", holder=holder)
             yield
 
     def close(self) -> None:
@@ -187,11 +211,14 @@ class FileMemory(Memory):
         return str(self.path)
 
     @contextmanager
-    def exclusive(self) -> Iterator[None]:
+    def exclusive(self, patience_seconds: float | None = None) -> Iterator[None]:
         """Keep other threads and processes from writing."""
-        with self._lock, ExitStack() as held:
+        with super().exclusive(patience_seconds), ExitStack() as held:
             if self._depth == 0:
-                held.enter_context(_locked(self._beside("lock")))
+                lock = self._beside("lock")
+                held.enter_context(
+                    _locked(lock) if patience_seconds is None else _tried(lock, patience_seconds)
+                )
             self._depth += 1
             try:
                 yield
@@ -247,9 +274,39 @@ class FileMemory(Memory):
 
 @contextmanager
 def _locked(path: Path, flags: int = 0) -> Iterator[None]:
+    """Hold *path*, with the number of this process in it for those who wait."""
     with path.open("ab") as file:
         fcntl.flock(file, fcntl.LOCK_EX | flags)
+        file.truncate(0)
+        file.write(str(os.getpid()).encode())
+        file.flush()
         yield
+
+
+@contextmanager
+def _tried(path: Path, patience_seconds: float) -> Iterator[None]:
+    """Hold *path* once it is free; ``LeaseError`` when *patience_seconds* are over."""
+    until = time.monotonic() + patience_seconds
+    with ExitStack() as held:
+        while not _entered(held, path):
+            if time.monotonic() > until:
+                raise _held(f"process {path.read_text('utf-8')}")
+            time.sleep(_POLL_SECONDS)
+        yield
+
+
+def _entered(held: ExitStack, path: Path) -> bool:
+    try:
+        held.enter_context(_locked(path, fcntl.LOCK_NB))
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _held(holder: str) -> LeaseError:
+    return LeaseError(
+        f"writes are held by {holder}", holder=holder, next_step="let it end, then try again"
+    )
 
 
 def _sync_folder(folder: Path) -> None:

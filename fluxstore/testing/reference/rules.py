@@ -120,16 +120,49 @@ def _dangling(state: State, entities: Entities, entity: Entity, record: Record) 
     return None
 
 
-def delete(state: State, entities: Entities, entity: Entity, key: Key, touched: Touched) -> None:
-    """Delete a record, and do to those that refer to it as they declare.
+def restricted(state: State, entities: Entities, touched: Touched) -> ConstraintError | None:
+    """Return why one of the records that are gone had to stay, where a record refers to it."""
+    for name, key in touched:
+        for child, field in entities.referring_to(name) if key not in state.table(name) else ():
+            if field.rules.on_delete == "restrict" and (
+                held := _children(state, child, field, key)
+            ):
+                return _restriction(child, field, held[0])
+    return None
 
-    Raises ``ConstraintError`` (of no backend) where one of them restricts it.
-    """
-    del state.table(entity.name)[key]
-    touched.setdefault((entity.name, key), True)
-    for child, field in entities.referring_to(entity.name):
-        for each in _children(state, child, field, key):
-            _ON_DELETE[field.rules.on_delete](state, entities, child, field, each, touched)
+
+@attrs.frozen
+class Deletion:
+    """Deletes records, and does to those that refer to them as they declare."""
+
+    state: State
+    entities: Entities
+    touched: Touched
+    defers: bool = False
+    """Whether what restricts a delete is looked at later (``restricted``)."""
+
+    def delete(self, entity: Entity, key: Key) -> None:
+        """Delete a record; ``ConstraintError`` (of no backend) where another restricts it."""
+        del self.state.table(entity.name)[key]
+        self.touched.setdefault((entity.name, key), True)
+        for child, field in self.entities.referring_to(entity.name):
+            follow = getattr(self, f"_{field.rules.on_delete}")
+            for each in _children(self.state, child, field, key):
+                follow(child, field, each)
+
+    def _cascade(self, child: Entity, _: Field, key: Key) -> None:
+        if key in self.state.table(child.name):
+            self.delete(child, key)
+
+    def _set_null(self, child: Entity, field: Field, key: Key) -> None:
+        record = self.state.table(child.name)[key]
+        values = {**record.values, field.name: None}
+        self.state.table(child.name)[key] = attrs.evolve(record, values=values)
+        self.touched.setdefault((child.name, key), True)
+
+    def _restrict(self, child: Entity, field: Field, key: Key) -> None:
+        if not self.defers:
+            raise _restriction(child, field, key)
 
 
 def _children(state: State, child: Entity, field: Field, key: Key) -> list[Key]:
@@ -137,29 +170,10 @@ def _children(state: State, child: Entity, field: Field, key: Key) -> list[Key]:
     return [each for each, one in state.table(child.name).items() if read(one.values) == key]
 
 
-def _cascade(
-    state: State, entities: Entities, child: Entity, _: Field, key: Key, touched: Touched
-) -> None:
-    if key in state.table(child.name):
-        delete(state, entities, child, key, touched)
-
-
-def _set_null(
-    state: State, _: Entities, child: Entity, field: Field, key: Key, touched: Touched
-) -> None:
-    record = state.table(child.name)[key]
-    values = {**record.values, field.name: None}
-    state.table(child.name)[key] = attrs.evolve(record, values=values)
-    touched.setdefault((child.name, key), True)
-
-
-def _restrict(_: State, __: Entities, child: Entity, field: Field, key: Key, ___: Touched) -> None:
-    raise ConstraintError(
+def _restriction(child: Entity, field: Field, key: Key) -> ConstraintError:
+    return ConstraintError(
         f"record {Codec.of(child).key_text(key)} of {child.name} refers to it by {field.name}",
         next_step="delete that first, or let it go without",
         rule="reference",
         fields=(field.name,),
     )
-
-
-_ON_DELETE = {"cascade": _cascade, "set_null": _set_null, "restrict": _restrict}

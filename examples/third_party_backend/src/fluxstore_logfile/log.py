@@ -25,10 +25,15 @@ from fluxstore.errors import BackendUnavailableError, UnreadableRecordError
 from fluxstore.records import Record, Rejected, Residue, Version
 from fluxstore.testing.reference import FileMemory, State
 
-BY_KEY = ("records", "versions", "marks")
+BY_KEY: Mapping[str, Any] = {
+    "records": Record,
+    "versions": Version,
+    "marks": tuple[Version, float],
+    "ops": tuple[str, ...],
+}
 WHOLE: Mapping[str, Any] = {
     "controls": Control,
-    "ops": tuple[str, tuple[str, ...]],
+    "facts": Any,
     "cursors": Cursor,
     "quarantine": tuple[Rejected, ...],
     "parts": tuple[Part, ...],
@@ -131,6 +136,6 @@ class Log(FileMemory):
 
     def _restored(self, table: str, name: str, key: Any, kept: Any) -> Any:
         if table != "records":
-            return self._json.structure(kept, Version)
+            return self._json.structure(kept, BY_KEY[table])
         values = self._codecs[name].decode(kept["fields"]).values
         return Record(key, values, Residue.from_json(json_value(kept["residue"])))

@@ -63,6 +63,9 @@ class OpenBackends:
 
     def shared(self, name: str, make: Callable[[], S]) -> S:
         """Return the one *name*, made at first asking; closed before the backends are."""
+        found = self._shared.get(name)
+        if found is not None:  # without the lock: another backend may take long to open
+            return cast(S, found)
         with self._lock:
             if name not in self._shared:
                 self._shared[name] = make()
@@ -76,11 +79,13 @@ class OpenBackends:
         """Close what is shared, then every backend, each even if another fails to."""
         failures: list[Exception] = []
         opened: tuple[dict[str, Any], ...] = (self._shared, self._open)
-        for closing in [each.pop(name) for each in opened for name in list(each)]:
-            try:
-                closing.close()
-            except Exception as error:  # noqa: BLE001 - the others must be closed first
-                failures.append(error)
+        for each in opened:  # what is shared uses the backends until it is closed
+            while each:
+                _, closing = each.popitem()
+                try:
+                    closing.close()
+                except Exception as error:  # noqa: BLE001 - the others must be closed first
+                    failures.append(error)
         if failures:
             raise failures[0]
 

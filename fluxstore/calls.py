@@ -9,6 +9,7 @@ from typing import Any, Protocol, TypeAlias, TypeVar
 import attrs
 
 from fluxstore.adapter import Adapter, Batch, Collection, Merged
+from fluxstore.entity import Entity
 from fluxstore.query import Found, Query
 from fluxstore.records import Change, Key, Record, Row
 
@@ -62,6 +63,18 @@ class Write:
         return attrs.evolve(self, commit=wrap(self.commit))
 
 
+class Reports(Protocol):
+    """Who hears what happens while an application runs: the reporting hooks."""
+
+    def diverged(self, entity: Entity, key: str, fields: tuple[str, ...]) -> None:
+        """Report a record that differs."""
+        ...
+
+    def phase_changed(self, entity: str, phase: str, epoch: int) -> None:
+        """Report a change of phase."""
+        ...
+
+
 @attrs.frozen
 class Routing:
     """What a bind hook is told beside the entity: the policy in force and its settings."""
@@ -72,6 +85,8 @@ class Routing:
     """The name of the policy in ``[policy]``, or ``None``."""
     settings: Any = None
     """The policy's own settings, an instance of the class it registered."""
+    reports: Reports | None = attrs.field(default=None, eq=False, repr=False)
+    """Whom the policy tells what happens later; ``None`` where nobody is to hear."""
 
 
 class Closeable(Protocol):

@@ -24,6 +24,7 @@
     │   ├── StalePhaseError
     │   ├── SealedError
     │   ├── PhaseOrderError
+    │   ├── FollowerError           durable at the authority, not at the follower yet
     │   └── OutcomeUnknown          carries the op_id that makes a retry safe
     ├── AccessError                 rights are missing; what an administrator must grant
     └── MigrationError
@@ -308,6 +309,14 @@ class PhaseOrderError(RoutingError):
     """The phase asked for is not a neighbour; ``missing`` lists the steps between."""
 
     missing: tuple[str, ...] = attrs.field(default=(), kw_only=True)
+
+
+@_fact
+class FollowerError(RoutingError):
+    """A write is durable, and its follower has not taken it: only where the policy raises that."""
+
+    follower: str = attrs.field(default="", kw_only=True)
+    op_id: str = attrs.field(default="", kw_only=True)
 
 
 @_fact

@@ -8,6 +8,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar, overload
 
+import attrs
+
 from fluxstore.adapter import Capability, Use
 from fluxstore.backends import OpenBackends, open_backend, require
 from fluxstore.bound import Binding, Bound, patiently
@@ -135,4 +137,4 @@ def open(  # noqa: A001 - fluxstore.open is the name of the API
     """
     plugins = plugins or Plugins.load()
     found = config if isinstance(config, Config) else Config.load(config, plugins=plugins)
-    return Store(found, plugins, found.routing(backend))
+    return Store(found, plugins, attrs.evolve(found.routing(backend), reports=plugins))

@@ -1,0 +1,321 @@
+"""The cutover: one side hands over to the other, in steps that each are one compare-and-set.
+
+From a holder at (e, authority) with the other side at (e, follower); a rollback is the same table
+with the sides exchanged::
+
+    C1   relay until little is left, and less each time         nothing changed
+    C2   holder (e, authority)    → (e+1, sealed)               writes wait from here
+    C3   drain to zero: only now the last mark is known
+    C4   compare what was written lately
+    C4½  holder (e+1, sealed)     → (e+1, committing)           until here it undoes itself
+    C5   other  (e, follower)     → (e+1, authority)            the commit point
+    C6   holder (e+1, committing) → (e+1, follower)
+
+Whatever fails before C4½ gives the holder back to its writers. After it, what the other side's
+control says decides, and ``recovery`` reads it.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from typing import cast
+
+import attrs
+
+from fluxstore.adapter import Adapter, Control
+from fluxstore.codec import Codec
+from fluxstore.entity import Entity
+from fluxstore.errors import BackendError, FluxstoreError, GateError
+from fluxstore.migration import relay
+from fluxstore.records import Key
+from fluxstore_phases import recovery
+from fluxstore_phases.phases import Phase, Side
+from fluxstore_phases.sides import PATIENCE_SECONDS, Sides, other
+
+FEW_MARKS = 1000
+"""So many are drained well within the time that writes may wait."""
+BUDGET_SECONDS = 30.0
+CATCH_UP_SECONDS = 600.0
+_ROUNDS = 50
+_CHECKED_KEYS = 500
+
+Tell = Callable[[str], None]
+Keys = dict[str, dict[Key, None]]
+
+
+@attrs.frozen
+class Handed:
+    """What a cutover did."""
+
+    epoch: int
+    pause_seconds: float
+    """How long writes waited: from the seal to the other side's answer."""
+    drained: int
+    """Marks that were carried while writes waited."""
+    checked: int
+    """Keys that were compared while writes waited."""
+    notices: tuple[str, ...] = ()
+
+
+@attrs.define
+class Cutover:
+    """One run; ``here`` hands over, and ``phase`` is what both sides say afterwards."""
+
+    sides: Sides
+    scope: str
+    here: Side
+    phase: Phase
+    budget_seconds: float = BUDGET_SECONDS
+    patience_seconds: float = PATIENCE_SECONDS
+    tell: Tell = lambda _: None
+    stopped: Callable[[], bool] = lambda: False
+    entities: tuple[Entity, ...] = ()
+    ours: Control | None = None
+    theirs: Control | None = None
+    sealed_at: float = 0.0
+    pause_seconds: float = 0.0
+    drained: int = 0
+    checked: int = 0
+    lately: Keys = attrs.field(factory=dict)
+
+    def run(self) -> Handed:
+        """Take every step; the caller holds the lease of both sides and has asked the gates.
+
+        ``LeaseError`` where a writer holds the fence, ``GateError`` where the drain does not end or
+        records differ: then everything is as it was, in a new epoch.
+        """
+        standing = self.sides.standing(self.scope)
+        self.entities = self.sides.governed(self.scope)
+        self.ours, self.theirs = standing.held(self.here), standing.held(self.there)
+        for step in STEPS:
+            self.tell(f"{step.point} {step.name}")
+            self._take(step)
+        self.tell(f"writes waited {self.pause_seconds:.2f} s")
+        notices = self._follow()
+        epoch = self._ours.epoch
+        return Handed(epoch, self.pause_seconds, self.drained, self.checked, notices)
+
+    @property
+    def there(self) -> Side:
+        """The side that takes over."""
+        return other(self.here)
+
+    @property
+    def _ours(self) -> Control:
+        return cast(Control, self.ours)  # run() begins with it
+
+    @property
+    def _theirs(self) -> Control:
+        return cast(Control, self.theirs)
+
+    def _take(self, step: Step) -> None:
+        try:
+            step.take(self)
+        except BaseException:
+            step.undo(self)
+            raise
+
+    def adapters(self) -> tuple[Adapter, Adapter]:
+        """Return the two backends, the one that hands over first."""
+        return self.sides.adapter(self.here), self.sides.adapter(self.there)
+
+    # the steps
+
+    def catch_up(self) -> None:
+        """Relay until few marks are left and their number falls."""
+        here, there = self.adapters()
+        until = time.monotonic() + CATCH_UP_SECONDS
+        before = relay.backlog(here, self.entities).marks
+        for _ in range(_ROUNDS):
+            self._note_marks()
+            drained = relay.drain(
+                here,
+                there,
+                self.entities,
+                limit=max(before, FEW_MARKS),
+                stopped=lambda: self.stopped() or time.monotonic() > until,
+                patience_seconds=PATIENCE_SECONDS,
+            )
+            _refuse_waiting(drained)
+            left = drained.left.marks
+            if left < FEW_MARKS and left <= before:
+                return
+            before = left
+            if time.monotonic() > until or self.stopped():
+                break
+        raise GateError(
+            f"{before:,} marks are left, and they do not become fewer",
+            gate="catch-up",
+            missing=(f"{before:,} marks",),
+            next_step="see why with `fluxstore status`; nothing was changed",
+        )
+
+    def seal(self) -> None:
+        """Let writers wait: nothing is written from here on."""
+        sealed = attrs.evolve(self._ours, epoch=self._ours.epoch + 1, role="sealed")
+        self._turn(self.here, self._ours, sealed)
+        self.sealed_at = time.monotonic()
+        self.ours = sealed
+
+    def drain(self) -> None:
+        """Carry the last marks."""
+        here, there = self.adapters()
+        self._note_marks()
+        drained = relay.drain(
+            here,
+            there,
+            self.entities,
+            epoch=self._theirs.epoch,
+            stopped=self._is_over,
+            patience_seconds=self._left_seconds(),
+        )
+        self.drained = drained.cleared
+        _refuse_waiting(drained)
+        if not drained.is_empty:
+            raise self._too_slow(f"{drained.left.marks:,} marks were not carried in time")
+
+    def check(self) -> None:
+        """Compare what was written lately, at both sides."""
+        for entity in self.entities:
+            keys = list(self.lately.get(entity.name, ()))[-_CHECKED_KEYS:]
+            differing = _differing(entity, keys, *self.adapters())
+            self.checked += len(keys)
+            if differing:
+                raise GateError(
+                    f"{entity.name}: {len(differing)} of {len(keys)} records written lately "
+                    f"differ, {Codec.of(entity).key_text(differing[0])} for one",
+                    gate="check",
+                    missing=tuple(Codec.of(entity).key_text(key) for key in differing[:10]),
+                    next_step="run `fluxstore validate`; the phase is as it was",
+                )
+        if self._is_over():
+            raise self._too_slow("comparing what was written lately took too long")
+
+    def commit(self) -> None:
+        """From here on the other side's control decides."""
+        committing = attrs.evolve(self._ours, role="committing")
+        self._turn(self.here, self._ours, committing)
+        self.ours = committing
+
+    def take_over(self) -> None:
+        """The commit point: the other side is the authority."""
+        authority = Control(self._ours.epoch, "authority", self.phase.name, self._ours.migration)
+        self._turn(self.there, self._theirs, authority)
+        self._taken()
+        self.theirs = authority
+
+    # what happens where a step fails
+
+    def leave(self) -> None:
+        """Nothing was changed."""
+
+    def give_back(self) -> None:
+        """Let writers go on; the other side catches up as soon as it can be reached."""
+        if not recovery.unseal(self.sides, self.scope, self.here):
+            return
+        self.tell(f"writes go on; they waited {time.monotonic() - self.sealed_at:.2f} s")
+        try:
+            recovery.recover(self.sides, self.scope)
+        except BackendError as error:
+            self.tell(f"the other side catches up later: {error}")
+
+    def decide(self) -> None:
+        """Ask the other side whether it took over; writes wait until it answers."""
+        try:
+            recovery.recover(self.sides, self.scope)
+        except FluxstoreError as error:
+            self.tell(
+                f"writes wait until {self.sides.names[self.there]} says whether it took over: "
+                f"{error}"
+            )
+
+    # details
+
+    def _follow(self) -> tuple[str, ...]:
+        try:
+            recovery.recover(self.sides, self.scope)
+        except FluxstoreError as error:
+            return (f"{self.sides.names[self.here]} follows as soon as it can: {error}",)
+        return ()
+
+    def _taken(self) -> None:
+        self.pause_seconds = time.monotonic() - self.sealed_at
+
+    def _turn(self, side: Side, expected: Control, control: Control) -> None:
+        self.sides.turn(side, self.scope, expected, control, patience_seconds=self.patience_seconds)
+
+    def _note_marks(self) -> None:
+        """Remember keys that were written lately; the newest are the last."""
+        ledger = self.sides.adapter(self.here).ledger
+        for entity in self.entities:
+            keys = self.lately.setdefault(entity.name, {})
+            keys |= {mark.key: None for mark in ledger.marks(entity.name, _CHECKED_KEYS)}
+
+    def _left_seconds(self) -> float:
+        return max(self.sealed_at + self.budget_seconds - time.monotonic(), 0.0)
+
+    def _is_over(self) -> bool:
+        return self.stopped() or not self._left_seconds()
+
+    def _too_slow(self, problem: str) -> GateError:
+        return GateError(
+            f"{problem}; writes were let go on after {time.monotonic() - self.sealed_at:.1f} s",
+            gate="drain",
+            next_step="the phase is as it was; run again when there are fewer writes",
+        )
+
+
+def _refuse_waiting(drained: relay.Drained) -> None:
+    if drained.quarantined:
+        first = drained.quarantined[0].problem
+        raise GateError(
+            f"{first.entity} {first.key} cannot cross: {first.expected}",
+            gate="quarantine",
+            missing=tuple(f"{one.problem.entity} {one.problem.key}" for one in drained.quarantined),
+            next_step="mend the record, or accept that it stays behind: `fluxstore phase accept`",
+        )
+    if drained.waiting:
+        one = drained.waiting[0]
+        raise GateError(
+            f"{one.entity} {one.key!r} is held back at the follower: {one.problem}",
+            gate="constraints",
+            missing=tuple(f"{each.entity} {each.key!r}" for each in drained.waiting[:10]),
+            next_step="see `fluxstore explain`; the phase is as it was",
+        )
+
+
+def _differing(entity: Entity, keys: Sequence[Key], here: Adapter, there: Adapter) -> list[Key]:
+    """Return which of *keys* are not the same record at both sides, or absent at both."""
+    if not keys:
+        return []
+    encode = Codec.of(entity).record_bytes
+    ours = here.collection(entity).read(keys)
+    theirs = there.collection(entity).read(keys)
+    return [
+        key
+        for key in keys
+        if (key in ours) is not (key in theirs)
+        or (key in ours and encode(ours[key]) != encode(theirs[key]))
+    ]
+
+
+@attrs.frozen
+class Step:
+    """One row: a point of the table, what it does, and what happens where it fails."""
+
+    point: str
+    name: str
+    take: Callable[[Cutover], None]
+    undo: Callable[[Cutover], None]
+
+
+STEPS: tuple[Step, ...] = (
+    Step("C1", "catch up", Cutover.catch_up, Cutover.leave),
+    Step("C2", "seal", Cutover.seal, Cutover.give_back),
+    Step("C3", "drain", Cutover.drain, Cutover.give_back),
+    Step("C4", "check", Cutover.check, Cutover.give_back),
+    Step("C4½", "commit", Cutover.commit, Cutover.decide),
+    Step("C5", "take over", Cutover.take_over, Cutover.decide),
+)
+"""C0, the gates, are asked before; C6 is what recovery does as well."""

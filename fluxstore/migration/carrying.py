@@ -42,7 +42,7 @@ class Carried:
     cleared: int = 0
     """Marks that are gone."""
     absent: tuple[Key, ...] = ()
-    """Keys that nothing can be said of yet: their record is gone, its tombstone not there."""
+    """Keys of which nothing can be carried (yet): ``Current.absent``."""
     waiting: tuple[Waiting, ...] = ()
     """Keys that a rule of the follower holds back."""
     quarantined: tuple[Rejected, ...] = ()

@@ -10,7 +10,7 @@ from fluxstore.adapter import Adapter
 from fluxstore.codec import Codec
 from fluxstore.entity import Entity
 from fluxstore.errors import UnreadableRecordError
-from fluxstore.records import Key, Problem, Reason, Record, Rejected, Versioned
+from fluxstore.records import UNTOUCHED, Key, Problem, Reason, Record, Rejected, Versioned
 
 
 @attrs.frozen
@@ -22,7 +22,8 @@ class Current:
     unreadable: tuple[Rejected, ...] = ()
     """What is there and cannot be decoded."""
     absent: tuple[Key, ...] = ()
-    """Keys without a record and without a tombstone: nothing can be said of them yet."""
+    """Keys of which nothing can be carried: their record is gone and no tombstone is there yet, or
+    nobody has touched it: without a version it could bring back what is deleted there."""
 
 
 def current(origin: Adapter, entity: Entity, keys: Sequence[Key]) -> Current:
@@ -43,9 +44,11 @@ def current(origin: Adapter, entity: Entity, keys: Sequence[Key]) -> Current:
     changes = [
         Versioned(key, record.version, record, tuple(done.get(key, ())))
         for key, record in records.items()
+        if record.version != UNTOUCHED
     ]
     changes += [Versioned(key, versions[key], None, tuple(done.get(key, ()))) for key in gone]
-    absent = tuple(key for key in missing if key not in set(gone))
+    carried = {change.key for change in changes}
+    absent = tuple(k for k in distinct if k not in carried and text(k) not in spoilt)
     return Current(tuple(changes), tuple(unreadable), absent)
 
 

@@ -26,6 +26,7 @@ __all__ = ["Carried", "Drained", "Waiting", "backlog", "carry", "drain", "live_e
 
 BATCH_KEYS = 500
 _LEASE_PAUSE_SECONDS = 0.02
+_CARRIED_FROM = ("authority", "sealed", "committing")
 
 
 @attrs.frozen
@@ -63,10 +64,9 @@ def drain(
 ) -> Drained:
     """Carry marks of *entities* (parents first) until there are none, or *limit* were looked at.
 
-    The follower must be follower in *epoch*; without one, both sides must be at one epoch with
-    *origin* as the authority: ``StalePhaseError``, and the marks stay. One drains at a time:
-    ``LeaseError`` where another still does after *patience_seconds*. Ends as well where all that
-    is left waits.
+    ``StalePhaseError``, and the marks stay, where the other side is no follower, or not in *epoch*
+    where that is given. One drains at a time: ``LeaseError`` where another still does after
+    *patience_seconds*. Ends as well where all that is left waits.
     """
     epochs = {one.name: live_epoch(origin, follower, one, epoch) for one in entities}
     with relay_lease(origin, entities, patience_seconds):
@@ -153,21 +153,21 @@ def _left(entity: Entity, marks: Sequence[Mark], carried: Carried) -> dict[Key, 
 
 
 def live_epoch(origin: Adapter, follower: Adapter, entity: Entity, epoch: int | None = None) -> int:
-    """Return the epoch in which *follower* follows *origin* for *entity*.
+    """Return the epoch in which *follower* follows *origin* for *entity*: the follower's own.
 
-    ``StalePhaseError`` unless *origin* is the authority and *follower* follows in the same epoch,
-    or in *epoch* where that is given: during a cutover the sealed side is one ahead.
+    During a seal, and after an unseal until the follower catches up, that is not the origin's; a
+    relay that insisted on the origin's could not drain a sealed side. ``StalePhaseError`` where
+    there is nothing to follow or nobody follows, or not in *epoch* where that is given.
     """
     ours, theirs = origin.ledger.control(entity.name), follower.ledger.control(entity.name)
-    if epoch is None and (ours is None or ours.role != "authority"):
+    if ours is None or ours.role not in _CARRIED_FROM:
         found = "has no control" if ours is None else f"is {ours.role} in epoch {ours.epoch}"
         raise _stale(entity, f"marks are carried from the authority, and this side {found}")
     if theirs is None or theirs.role != "follower":
         found = "has no control" if theirs is None else f"is {theirs.role} in epoch {theirs.epoch}"
         raise _stale(entity, f"marks are carried to a follower, and the other side {found}")
-    wanted = ours.epoch if epoch is None and ours is not None else epoch
-    if wanted != theirs.epoch:
-        raise _stale(entity, f"a follower in epoch {wanted} expected, epoch {theirs.epoch} found")
+    if epoch not in (None, theirs.epoch):
+        raise _stale(entity, f"a follower in epoch {epoch} expected, epoch {theirs.epoch} found")
     return theirs.epoch
 
 

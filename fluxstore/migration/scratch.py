@@ -12,6 +12,7 @@ import mmap
 import os
 import shutil
 import tempfile
+from array import array
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
@@ -79,7 +80,7 @@ class Table:
         self.width_bytes = width_bytes
         self.scratch = scratch
         self._buckets = [bytearray() for _ in range(BUCKETS)]
-        self._blocks: list[list[tuple[int, int]]] = [[] for _ in range(BUCKETS)]
+        self._blocks = _no_blocks()
         self._file: IO[bytes] | None = None
         self._file_bytes = 0
         self._count = 0
@@ -114,13 +115,13 @@ class Table:
             self._file = self.scratch.file()
         bucket = self._buckets[number]
         _write(self._file, bucket)
-        self._blocks[number].append((self._file_bytes, len(bucket)))
+        self._blocks[number].extend((self._file_bytes, len(bucket)))
         self._file_bytes += len(bucket)
         self._buckets[number] = bytearray()
 
     def bucket_bytes(self, number: int) -> int:
         """Return the size of one bucket."""
-        return sum(size for _, size in self._blocks[number]) + len(self._buckets[number])
+        return sum(self._blocks[number][1::2]) + len(self._buckets[number])
 
     def load(self, number: int, part: int = 0, parts: int = 1) -> list[bytes]:
         """Return the sorted entries of one bucket, or of one of its *parts* by the second byte."""
@@ -136,7 +137,8 @@ class Table:
 
     def _data(self, number: int) -> Iterator[bytes]:
         if self._file is not None:
-            for offset, size in self._blocks[number]:
+            blocks = self._blocks[number]
+            for offset, size in zip(blocks[::2], blocks[1::2], strict=True):
                 yield os.pread(self._file.fileno(), size, offset)
         yield bytes(self._buckets[number])
 
@@ -148,7 +150,7 @@ class Table:
     def close(self) -> None:
         """Let go of everything."""
         self._buckets = [bytearray() for _ in range(BUCKETS)]
-        self._blocks = [[] for _ in range(BUCKETS)]
+        self._blocks = _no_blocks()
         self._count = 0
         if self._file is not None:
             self._file.close()
@@ -249,6 +251,11 @@ class Lines:
     def close(self) -> None:
         """Let go of everything."""
         self._file.close()
+
+
+def _no_blocks() -> list[array[int]]:
+    """Return for each bucket its blocks: offset and size by turns, which takes 16 bytes a block."""
+    return [array("Q") for _ in range(BUCKETS)]
 
 
 def _write(file: IO[bytes], data: bytes | bytearray) -> None:

@@ -1,0 +1,112 @@
+"""Rows in which a process is killed, or the power goes."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Iterator, Sequence
+
+from harness import strace
+from harness.crew import wait_until
+from harness.disks import Disk
+from harness.history import Call, Verb
+from harness.row import Row
+from harness.stage import Case, Stage
+
+OLD = ("old0", "old1", "old2")
+SCRIPT: tuple[tuple[Verb, str], ...] = (
+    ("create", "new"),
+    ("append", "old1"),
+    ("delete", "old2"),
+    ("append", "new"),
+    ("create", "old2"),
+    ("delete", "new"),
+)
+MOST_CALLS = 3000
+
+
+def sweep(stage: Stage, calls: str) -> None:
+    """Kill a writer at its N-th call for N = 1, 2, …, each time on a new project; judge each."""
+    stride = stage.short_or_full(9, 1)
+    for when in range(1 + stage.random.randrange(stride), MOST_CALLS, stride):
+        if not killed_once(stage, calls, when) or stage.out_of_time:
+            return
+    raise AssertionError("the writer never came to its end")
+
+
+def killed_once(stage: Stage, calls: str, when: int) -> bool:
+    """Kill a writer at one call, judge what is there; tell whether it was killed at all."""
+    project = stage.project(checkpoint="every write")
+    before = project.preload(OLD)
+    log = project.folder / "strace.log"
+    crew = stage.crew(project, strace.killed_at(calls, when, log))
+    crew.start("w", (*OLD, "new"), script=SCRIPT, mixture={"append": 1})
+    crew.wait()
+    stage.note(runs=1)
+    stage.judge(project, [*before, *crew.history()])
+    hit = strace.was_hit(log)
+    shutil.rmtree(project.folder)
+    return hit
+
+
+def power_cut(stage: Stage) -> None:
+    """Cut the power of the disk at a random moment while writers work; judge what is there."""
+    kind = stage.case.variant or "ext4"
+    for _ in range(stage.short_or_full(3, 200)):
+        disk = stage.disk(kind)
+        cut_once(stage, disk)
+        disk.unmount()
+        if stage.out_of_time:
+            return
+
+
+def cut_once(stage: Stage, disk: Disk) -> None:
+    """Let writers work on the disk, cut its power, and judge what it still holds."""
+    project = stage.project(data=disk.place / "data", checkpoint="1s")
+    before = project.preload(OLD)
+    crew = stage.crew(project)
+    for number in range(3):
+        crew.start(f"w{number}", (*OLD, "new"), patience_seconds=0)
+    crew.ready()
+    lines = crew.bytes_so_far() + stage.random.randrange(40_000)
+    wait_until(lambda: crew.bytes_so_far() > lines, "the writers get on")
+    cut_at = time.monotonic_ns()
+    disk.cut_power()
+    crew.kill_all()
+    disk.restart()
+    stage.note(cuts=1)
+    stage.judge(project, [*before, *until(cut_at, crew.history())])
+
+
+def until(moment: int, calls: Sequence[Call]) -> Iterator[Call]:
+    """Yield what was known at a moment: the machine that would have said more was gone."""
+    for call in calls:
+        if call.ended < moment:
+            yield call
+        elif call.began < moment:
+            yield Call(call.op, call.worker, call.verb, call.key, call.began)
+
+
+DISK_ERRORS)
+
+
+ROWS = (
+    Row(
+        "F01",
+        "kill -9 at every file call",
+        "T1",
+        "the old or the new record, never half; what was acknowledged is there; nothing left over",
+        lambda stage: sweep(stage, strace.FILE_CALLS),
+        (Case("json"), Case("sqlite", "json")),
+        needs=("strace",),
+    ),
+    Row(
+        "F16",
+        "power cut at a random moment",
+        "T2",
+        "every acknowledged write is there, no torn file, the ledger readable",
+        power_cut,
+        (Case("json", variant="ext4"), Case("json", variant="xfs"), Case("sqlite", "json")),
+        needs=("mount",),
+    ),
+)

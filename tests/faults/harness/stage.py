@@ -1,0 +1,174 @@
+"""What a scenario plays on: a folder, a seed, a wall limit, and what makes and judges projects."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from random import Random
+from typing import Any, TypeVar
+
+import attrs
+
+from harness.crew import Crew
+from harness.disks import Disk, disk
+from harness.history import Call, Entries
+from harness.judge import Violation, judge
+from harness.project import Project, Setup
+from harness.servers import Server, own_server
+from harness.workload import REFUSALS
+
+T = TypeVar("T")
+
+
+class BrokenPromiseError(AssertionError):
+    """A promise was not kept; the message tells each, one a line."""
+
+
+@attrs.frozen
+class Case:
+    """One form of a row: the backends, the phase, and what else distinguishes it."""
+
+    source: str = "json"
+    target: str = "sqlite"
+    phase: str = "off"
+    variant: str = ""
+
+    @property
+    def name(self) -> str:
+        """What reports and tests call it."""
+        parts = (self.source, self.target if self.phase != "off" else "", self.phase, self.variant)
+        return "-".join(part for part in parts if part)
+
+    @property
+    def backends(self) -> tuple[str, ...]:
+        """The backends that take part."""
+        return (self.source,) if self.phase == "off" else (self.source, self.target)
+
+    @property
+    def authority(self) -> str:
+        """The backend that answers in this phase."""
+        return self.target if self.phase in {"live", "complete"} else self.source
+
+
+class Stage:
+    """One run of one case."""
+
+    def __init__(
+        self, folder: Path, case: Case, *, seed: int = 0, full: bool = False, limit_seconds: float
+    ) -> None:
+        """Take a folder to play in, a seed that decides every choice, and a wall limit."""
+        self.folder, self.case, self.seed, self.full = folder, case, seed, full
+        self.random = Random(f"{seed} {case.name}")
+        self.until = time.monotonic() + limit_seconds
+        self.facts: dict[str, Any] = {}
+        """What the run has to tell beside its verdict: counts, pauses."""
+        self._stack = ExitStack()
+        self._server: Server | None = None
+        self._numbers: dict[str, int] = {}
+
+    def close(self) -> None:
+        """Kill, unmount and remove everything that the run made."""
+        self._stack.close()
+
+    @property
+    def out_of_time(self) -> bool:
+        """Whether the wall limit has passed: what can end early does."""
+        return time.monotonic() > self.until
+
+    def short_or_full(self, short: T, full: T) -> T:
+        """Return one of two values, by the size of the run."""
+        return full if self.full else short
+
+    def place(self, name: str) -> Path:
+        """Return a new folder."""
+        number = self._numbers[name] = self._numbers.get(name, 0) + 1
+        made = self.folder / f"{name}{number}"
+        made.mkdir(parents=True)
+        return made
+
+    @property
+    def server(self) -> Server:
+        """The run's own PostgreSQL server, started at first asking."""
+        if self._server is None:
+            self._server = self._stack.enter_context(own_server())
+        return self._server
+
+    def disk(self, kind: str = "ext4") -> Disk:
+        """Return a disk of the run's own."""
+        return self._stack.enter_context(disk(self.place("disk"), kind))
+
+    def project(self, *, data: Path | None = None, **setup: Any) -> Project:
+        """Return a new project with the case's backends, in phase ``off``."""
+        chosen = Setup(source=self.case.source, target=self.case.target, **setup)
+        dsn = self.server.new_database() if "postgres" in {chosen.source, chosen.target} else ""
+        return Project(self.place("project"), chosen, data=data, dsn=dsn)
+
+    def crew(self, project: Project, prefix: Sequence[str] = ()) -> Crew:
+        """Return a crew without workers; whoever lives at the end of the run is killed."""
+        made = Crew(project, seed=self.seed, prefix=prefix)
+        self._stack.callback(made.kill_all)
+        return made
+
+    @contextmanager
+    def every(self, seconds: float, act: Callable[[], None]) -> Iterator[None]:
+        """Call *act* every so many seconds, from a thread, while the context lasts."""
+        from harness.rhythm import Rhythm
+
+        with Rhythm(act, seconds):
+            yield
+
+    def judge(
+        self,
+        project: Project,
+        calls: Sequence[Call],
+        *,
+        allowed: Sequence[str] = (),
+        final: bool = True,
+    ) -> None:
+        """Judge what was done and seen, the end included; raise ``BrokenPromiseError``.
+
+        *allowed* are the errors that callers may have met beside the refusals that they asked for.
+        """
+        wrong = [*failures(calls, allowed)]
+        if final:
+            found = project.found()
+            calls = [*calls, *last_looks(found, {call.key for call in calls})]
+            wrong += project.misplaced(found)
+        wrong += [str(violation) for violation in judge(calls)]
+        self.note(calls=len(calls))
+        self.require(not wrong, *wrong)
+
+    def require(self, holds: bool, *told: str) -> None:
+        """Raise ``BrokenPromiseError`` with *told* unless it holds."""
+        if not holds:
+            raise BrokenPromiseError("\n".join(told))
+
+    def note(self, **counts: int) -> None:
+        """Add to the facts of the run."""
+        for name, count in counts.items():
+            self.facts[name] = self.facts.get(name, 0) + count
+
+
+def failures(calls: Sequence[Call], allowed: Sequence[str] = ()) -> Iterator[str]:
+    """Yield the calls that failed although they must not have, and every bug met."""
+    for call in calls:
+        kind = call.error.partition(":")[0]
+        if call.error and kind not in {*REFUSALS, *allowed}:
+            yield f"failed: {call.verb} {call.op}: {call.error}"
+
+
+def last_looks(records: Mapping[str, Entries], keys: set[str]) -> list[Call]:
+    """Return what is there at the end as looks that begin after everything else."""
+    at = time.monotonic_ns()
+    looks = []
+    for key in sorted(keys):
+        entries = records.get(key)
+        looks.append(
+            Call(f"end:{key}", "end", "read", key, at, at + 1, "ok", saw=True, entries=entries)
+        )
+    return looks
+
+
+__all__ = ["BrokenPromiseError", "Case", "Stage", "Violation", "failures", "last_looks"]

@@ -1,0 +1,34 @@
+"""One process of a workload: ``worker.py JOB``, where JOB is the file of a pickled ``Job``."""
+
+from __future__ import annotations
+
+import pickle
+import signal
+import sys
+from pathlib import Path
+from typing import Any
+
+from harness.history import History
+from harness.workload import Actor, Job
+
+import fluxstore
+
+
+def main() -> None:
+    """Open the store, work until told to stop, close it."""
+    job: Job = pickle.loads(Path(sys.argv[1]).read_bytes())
+    stopping: list[Any] = []
+    signal.signal(signal.SIGTERM, lambda *_: stopping.append(True))
+    history = History(Path(job.history), job.worker)
+    with fluxstore.open(job.config) as store:
+        if job.ready:
+            Path(job.ready).touch()
+        stop = Path(job.stop) if job.stop else None
+        Actor(store[job.entity], history, job).run(
+            lambda: bool(stopping) or (stop is not None and stop.exists())
+        )
+    history.close()
+
+
+if __name__ == "__main__":
+    main()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,8 @@ class Backend:
 
     Everything here is pickled for tests with several processes. ``entity_settings`` are for the
     kit's entities (``fluxstore.testing.entities``), where the adapter must be told something.
+    ``foreign(backend, statement)`` runs one statement as a client that knows nothing of fluxstore;
+    an adapter that declares ``CAPTURE`` is tested with it.
     """
 
     adapter: type[Adapter]
@@ -27,6 +29,7 @@ class Backend:
     folder: Path
     entity_settings: Mapping[str, Any] = attrs.field(factory=dict)
     name: str = "tested"
+    foreign: Callable[[Backend, str], None] | None = None
 
     def open(self, entities: Entities = ENTITIES, *, use: Use = Use.SERVE) -> Adapter:
         """Return an adapter opened on the store; the caller closes it."""

@@ -15,7 +15,7 @@ from typing import Any
 
 import attrs
 
-from fluxstore.adapter import Collection
+from fluxstore.adapter import Adapter, Collection, Control
 from fluxstore.codec import Codec
 from fluxstore.entity import entity_of
 from fluxstore.errors import (
@@ -23,8 +23,10 @@ from fluxstore.errors import (
     ConflictError,
     ConstraintError,
     RecordExistsError,
+    SealedError,
+    StalePhaseError,
 )
-from fluxstore.records import Intent, Key, Put
+from fluxstore.records import Intent, Key, Put, Version
 from fluxstore.testing.backend import Backend
 from fluxstore.testing.entities import Album, Counter, Person
 
@@ -141,3 +143,43 @@ def claim(backend: Backend, worker: str, names: tuple[str, ...]) -> tuple[str, .
                 continue
             mine.append(name)
     return tuple(mine)
+
+
+def raise_epochs(adapter: Adapter, worker: str, last: int) -> list[int]:
+    """Raise the epoch of ``albums`` until *last*; return the epochs that this worker began."""
+    mine = []
+    while (control := adapter.ledger.control("albums")) is None or control.epoch < last:
+        following = Control(1 if control is None else control.epoch + 1, "follower", "x", worker)
+        if adapter.ledger.set_control("albums", control, following, patience_seconds=60):
+            mine.append(following.epoch)
+    return mine
+
+
+def race_for_epochs(backend: Backend, worker: str, last: int) -> list[int]:
+    """Do the work of ``raise_epochs`` on an adapter of this process's own."""
+    with backend.opened() as adapter:
+        return raise_epochs(adapter, worker, last)
+
+
+def write_while_open(adapter: Adapter, worker: str) -> dict[Key, Version]:
+    """Write counters, own ones and a shared one, until refused; return what was acknowledged."""
+    counters = adapter.collection(entity_of(Counter))
+    acknowledged: dict[Key, Version] = {}
+    number = 0
+    while True:
+        number += 1
+        own = Counter(id=f"{worker}:{number}")
+        values = Codec.of(counters.entity).row(own)
+        shared = Put("shared", {"log": [own.id]}, Intent.CHANGE)
+        for change in (Put(own.id, values, Intent.CREATE), shared):
+            try:
+                made = counters.commit([change])
+            except (SealedError, StalePhaseError):
+                return acknowledged
+            acknowledged[change.key] = made[change.key].version
+
+
+def write_until_sealed(backend: Backend, worker: str) -> dict[Key, Version]:
+    """Do the work of ``write_while_open`` on an adapter of this process's own."""
+    with backend.opened() as adapter:
+        return write_while_open(adapter, worker)

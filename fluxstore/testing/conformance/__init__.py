@@ -23,18 +23,34 @@ from fluxstore.testing.conformance.abilities import (
     TestSchema,
     TestSnapshot,
 )
+from fluxstore.testing.conformance.capture import TestCapture
 from fluxstore.testing.conformance.concurrency import (
     TestProcesses,
     TestReopening,
     TestThreads,
 )
+from fluxstore.testing.conformance.control import (
+    TestControl,
+    TestControlRaces,
+    TestPurge,
+    TestSealing,
+)
 from fluxstore.testing.conformance.fidelity import TestFidelity
+from fluxstore.testing.conformance.governing import (
+    TestGovernedReads,
+    TestGovernedTransactions,
+    TestWithoutFencing,
+)
 from fluxstore.testing.conformance.ledger import (
     TestBooks,
-    TestControl,
     TestFencing,
     TestLease,
     TestLedgerLasts,
+)
+from fluxstore.testing.conformance.live import (
+    TestFollowing,
+    TestLiveBatches,
+    TestOperationsTravel,
 )
 from fluxstore.testing.conformance.migrations import (
     TestForesee,
@@ -75,36 +91,46 @@ __all__ = [
     "TestApplyIfNewer",
     "TestBackup",
     "TestBooks",
+    "TestCapture",
     "TestChecks",
     "TestControl",
+    "TestControlRaces",
     "TestDeclarations",
     "TestDeletes",
     "TestExpect",
     "TestFencing",
     "TestFidelity",
+    "TestFollowing",
     "TestForesee",
+    "TestGovernedReads",
+    "TestGovernedTransactions",
     "TestKeys",
     "TestLease",
     "TestLedgerLasts",
+    "TestLiveBatches",
     "TestMerge",
     "TestOnlyOurErrors",
     "TestOperations",
+    "TestOperationsTravel",
     "TestOperators",
     "TestOrder",
     "TestPages",
     "TestPlaces",
     "TestPrepare",
     "TestProcesses",
+    "TestPurge",
     "TestReferences",
     "TestReopening",
     "TestResidue",
     "TestScan",
     "TestSchema",
+    "TestSealing",
     "TestSnapshot",
     "TestThreads",
     "TestTransactions",
     "TestUnique",
     "TestVerbs",
+    "TestWithoutFencing",
     "TestWithoutTransactions",
     "adapter",
     "assert_any_record_crosses",

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import threading
 from collections import Counter as Tally
-from collections.abc import Callable
-from typing import Any
 
 import pytest
 
@@ -16,9 +13,11 @@ from fluxstore.records import Delete, Intent
 from fluxstore.testing import processes
 from fluxstore.testing.backend import Backend
 from fluxstore.testing.conformance.support import (
+    PATIENCE_SECONDS,
     collection,
     count,
     everything_in,
+    in_threads,
     need,
     put,
     row,
@@ -28,7 +27,6 @@ from fluxstore.testing.conformance.support import (
 from fluxstore.testing.entities import Album, Area, Counter, Person, Site
 from fluxstore.testing.processes import Appends
 
-PATIENCE_SECONDS = 150
 TEN = tuple(f"c{n}" for n in range(10))
 
 
@@ -93,7 +91,7 @@ class TestThreads:
     def test_no_update_is_lost(self, adapter: Adapter) -> None:
         counters = collection(adapter, Counter)
         counters.commit([put(Counter(id=key)) for key in TEN])
-        told = _threads(16, lambda n: processes.append_to(counters, f"t{n}", TEN, 25))
+        told = in_threads(16, lambda n: processes.append_to(counters, f"t{n}", TEN, 25))
         _judge(adapter, told)
 
     def test_one_of_many_creates_a_record(self, adapter: Adapter) -> None:
@@ -109,7 +107,7 @@ class TestThreads:
                 mine.append(key)
             return mine
 
-        won = _threads(16, create)
+        won = in_threads(16, create)
         assert sorted(TEN) == sorted(key for mine in won for key in mine)
         for n, mine in enumerate(won):
             assert all(str(n) == one.values["name"] for one in albums.read(mine).values())
@@ -127,31 +125,7 @@ class TestThreads:
                     found = albums.read(["a", "b"])
                     assert found["a"].values["name"] == found["b"].values["name"]
 
-        _threads(16, work)
-
-
-def _threads(number: int, job: Callable[[int], Any]) -> list[Any]:
-    """Call ``job(n)`` in *number* threads that begin together; return or raise what they did."""
-    barrier = threading.Barrier(number)
-    answers: dict[int, Any] = {}
-    errors: list[BaseException] = []
-
-    def work(n: int) -> None:
-        try:
-            barrier.wait(PATIENCE_SECONDS)
-            answers[n] = job(n)
-        except BaseException as error:  # noqa: BLE001 - it is raised again below
-            errors.append(error)
-
-    threads = [threading.Thread(target=work, args=(n,), daemon=True) for n in range(number)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(PATIENCE_SECONDS)
-        assert not thread.is_alive()
-    for error in errors:
-        raise error
-    return [answers[n] for n in range(number)]
+        in_threads(16, work)
 
 
 def _judge(adapter: Adapter, told: list[Appends]) -> None:

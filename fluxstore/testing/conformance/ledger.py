@@ -2,71 +2,28 @@
 
 from __future__ import annotations
 
-import threading
-
 import pytest
 
-from fluxstore.adapter import Adapter, Batch, Capability, Control, Cursor, Mark, Part
-from fluxstore.errors import LeaseError, SealedError, StalePhaseError
-from fluxstore.records import Delete, Problem, Reason, Rejected, Version
+from fluxstore.adapter import Adapter, Backlog, Batch, Capability, Control, Cursor, Mark, Part
+from fluxstore.errors import LeaseError, RecordExistsError, SealedError, StalePhaseError
+from fluxstore.records import Delete, Intent, Problem, Reason, Rejected, Version
 from fluxstore.testing.backend import Backend
 from fluxstore.testing.conformance.support import (
     change,
     collection,
     count,
+    govern,
     need,
     put,
     row,
     said,
     save,
     values_of,
+    wait_until,
 )
 from fluxstore.testing.entities import Album, Area, Desk, Room, Site
 
 DUAL = Control(1, "authority", "dual_write", "m1")
-
-
-class TestControl:
-    """Control is compared and set, and says who is the authority."""
-
-    def test_it_is_set_only_where_it_is_as_expected(self, adapter: Adapter) -> None:
-        ledger = adapter.ledger
-        first, second = Control(1, "follower", "dual_write", "m1"), Control(2, "sealed", "x", "m1")
-        assert None is ledger.control("albums")
-        assert not ledger.set_control("albums", first, second)
-        assert ledger.set_control("albums", None, first)
-        assert not ledger.set_control("albums", None, second)
-        assert not ledger.set_control("albums", second, first)
-        assert first == ledger.control("albums")
-        assert ledger.set_control("albums", first, second)
-        assert second == ledger.control("albums")
-
-    def test_the_star_stands_for_entities_without_their_own(self, adapter: Adapter) -> None:
-        ledger = adapter.ledger
-        assert ledger.set_control("*", None, DUAL)
-        assert DUAL == ledger.control("albums") == ledger.control("*")
-        own = Control(4, "follower", "shadow", "m2")
-        assert ledger.set_control("albums", None, own)
-        assert (own, DUAL) == (ledger.control("albums"), ledger.control("tracks"))
-
-    def test_one_of_many_sets_it(self, backend: Backend) -> None:
-        won: list[int] = []
-        with backend.opened() as adapter:
-            barrier = threading.Barrier(8)
-
-            def race(n: int) -> None:
-                barrier.wait(30)
-                if adapter.ledger.set_control("albums", None, Control(n, "sealed", "x", "m")):
-                    won.append(n)
-
-            threads = [threading.Thread(target=race, args=(n,)) for n in range(1, 9)]
-            for thread in threads:
-                thread.start()
-            for thread in threads:
-                thread.join(60)
-            control = adapter.ledger.control("albums")
-        assert control is not None
-        assert [control.epoch] == won
 
 
 class TestFencing:
@@ -138,9 +95,69 @@ class TestFencing:
         assert 3 == len(adapter.ledger.marks("albums", 3))
         assert 0 == len(adapter.ledger.marks("tracks", 3))
 
+    def test_a_commit_returns_the_versions_that_it_gave(self, adapter: Adapter) -> None:
+        albums = collection(adapter, Album)
+        govern(adapter, "*", "authority", epoch=4)
+        first = albums.commit([put(Album(id="a")), put(Album(id="b"))], op_id="op-1")
+        versions = adapter.ledger.versions("albums", ["a", "b"])
+        assert versions == {key: one.version for key, one in first.items()}
+        assert {4} == {one.epoch for one in versions.values()}
+        second = albums.commit([change(Album, "a", name="new")])["a"].version
+        assert (4, versions["a"].seq + 1) == (second.epoch, second.seq)
+        again = albums.commit([put(Album(id="a")), put(Album(id="b"))], op_id="op-1")
+        assert {"a": second, "b": versions["b"]} == {k: one.version for k, one in again.items()}
+
+    def test_a_record_made_again_is_newer_than_its_tombstone(self, adapter: Adapter) -> None:
+        govern(adapter, "*", "authority")
+        albums = collection(adapter, Album)
+        save(adapter, Album(id="a"))
+        albums.commit([Delete("a")])
+        tombstone = adapter.ledger.versions("albums", ["a"])["a"]
+        made = albums.commit([put(Album(id="a"))])["a"].version
+        assert (tombstone.seq + 1, False) == (made.seq, made.deleted)
+        assert [made] == [mark.version for mark in adapter.ledger.marks("albums", 9)]
+
+    def test_a_refused_commit_leaves_no_mark(self, adapter: Adapter) -> None:
+        save(adapter, Album(id="b"))
+        govern(adapter, "*", "authority")
+        with pytest.raises(RecordExistsError):
+            collection(adapter, Album).commit(
+                [put(Album(id="a")), put(Album(id="b"), Intent.CREATE)]
+            )
+        assert ([], {}) == (
+            list(adapter.ledger.marks("albums", 9)),
+            dict(adapter.ledger.versions("albums", ["a", "b"])),
+        )
+
+    def test_the_backlog_tells_how_many_marks_wait_and_how_long(self, adapter: Adapter) -> None:
+        assert Backlog(0) == adapter.ledger.backlog("albums")
+        govern(adapter, "*", "authority")
+        save(adapter, *(Album(id=f"a{n}") for n in range(3)))
+        backlog = adapter.ledger.backlog("albums")
+        assert 3 == backlog.marks
+        assert 0 <= backlog.seconds < 60
+        wait_until(lambda: adapter.ledger.backlog("albums").seconds > backlog.seconds)
+        assert 0 == adapter.ledger.backlog("tracks").marks
+        adapter.ledger.clear(adapter.ledger.marks("albums", 9))
+        assert Backlog(0) == adapter.ledger.backlog("albums")
+
 
 class TestBooks:
-    """Cursors, quarantine and parts are kept as they were given."""
+    """Cursors, quarantine, parts and facts are kept as they were given."""
+
+    def test_facts_are_kept_and_forgotten(self, adapter: Adapter) -> None:
+        need(adapter, Capability.FENCING)
+        ledger = adapter.ledger
+        assert None is ledger.fact("passes")
+        value = {"rate": 1.5, "é": [None, True, 2**53], "paused": False}
+        ledger.set_fact("passes", value)
+        ledger.set_fact("other", [])
+        assert (value, []) == (ledger.fact("passes"), ledger.fact("other"))
+        ledger.set_fact("passes", "new")
+        assert "new" == ledger.fact("passes")
+        ledger.set_fact("passes", None)
+        ledger.set_fact("never there", None)
+        assert (None, []) == (ledger.fact("passes"), ledger.fact("other"))
 
     def test_clearing_a_mark_that_is_not_there_does_nothing(self, adapter: Adapter) -> None:
         assert 0 == adapter.ledger.clear([Mark("albums", "a", Version(1, 1))])
@@ -245,9 +262,28 @@ class TestLedgerLasts:
             collection(adapter, Album).merge(Batch([], cursor=cursor))
             adapter.ledger.set_quarantine("albums", [rejected])
             adapter.ledger.save_parts("albums", [part])
-            adapter.ledger.set_control("tracks", None, DUAL)
         with backend.opened() as adapter:
             assert cursor == adapter.ledger.cursor("m1", "albums")
             assert [rejected] == list(adapter.ledger.quarantine("albums"))
             assert part in list(adapter.ledger.parts("albums"))
-            assert DUAL == adapter.ledger.control("tracks")
+
+    def test_what_a_migration_needs_is_found_again(self, backend: Backend) -> None:
+        with backend.opened() as adapter:
+            need(adapter, Capability.DURABLE)
+            need(adapter, Capability.FENCING)
+            control = govern(adapter, "*", "authority")
+            collection(adapter, Album).commit([put(Album(id="a"))], op_id="op-1")
+            adapter.ledger.set_fact("passes", {"n": 1})
+            versions = adapter.ledger.versions("albums", ["a"])
+            marks = list(adapter.ledger.marks("albums", 9))
+        with backend.opened() as adapter:
+            ledger = adapter.ledger
+            assert (control, {"*": control}) == (ledger.control("tracks"), dict(ledger.controls()))
+            assert (versions, marks) == (
+                ledger.versions("albums", ["a"]),
+                list(ledger.marks("albums", 9)),
+            )
+            assert {"a": ["op-1"]} == {
+                key: list(ids) for key, ids in ledger.operations("albums", ["a"]).items()
+            }
+            assert {"n": 1} == ledger.fact("passes")

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
+import attrs
 import msgspec
 import pytest
 
-from fluxstore.adapter import Adapter, Capability, Collection, Part
+from fluxstore.adapter import Adapter, Capability, Collection, Control, Part, Role
 from fluxstore.codec import Codec
 from fluxstore.entity import entity_of
 from fluxstore.query import Query
-from fluxstore.records import Intent, Key, Put, Record, Residue, Row
+from fluxstore.records import Intent, Key, Put, Record, Residue, Row, Version, Versioned
 from fluxstore.testing.backend import Backend
+
+PATIENCE_SECONDS = 150
 
 
 @pytest.fixture
@@ -27,6 +32,15 @@ def need(adapter: Adapter, capability: Capability) -> None:
     """Skip the test where *adapter* does not declare *capability*."""
     if capability not in adapter.capabilities:
         pytest.skip(f"{adapter.name} does not declare {capability.value}")
+
+
+def govern(
+    adapter: Adapter, name: str, role: Role, *, epoch: int = 1, phase: str = "dual_write"
+) -> Control:
+    """Set the control record *name*, whatever it was, and return it."""
+    control = Control(epoch, role, phase, "m1")
+    assert adapter.ledger.set_control(name, adapter.ledger.controls().get(name), control)
+    return control
 
 
 def collection(adapter: Adapter, cls: type) -> Collection:
@@ -59,6 +73,17 @@ def change(cls: type, key: Key, **values: Any) -> Put:
 def record(instance: object, residue: Residue | None = None) -> Record:
     """Return an application's object as a record."""
     return Record(key_of(instance), row(instance), residue or Residue())
+
+
+def versioned(instance: object, version: Version, *op_ids: str) -> Versioned:
+    """Return an application's object as the authority would send it."""
+    made = attrs.evolve(record(instance), version=version)
+    return Versioned(made.key, version, made, op_ids)
+
+
+def tombstone(key: Key, version: Version, *op_ids: str) -> Versioned:
+    """Return that *key* is gone, as the authority would send it."""
+    return Versioned(key, attrs.evolve(version, deleted=True), None, op_ids)
 
 
 def save(adapter: Adapter, *instances: object) -> None:
@@ -142,3 +167,35 @@ def said(parts: Iterable[Part]) -> list[tuple[str, Any]]:
         else:
             others.append((part.name, part.value))
     return ([("order", order)] if order else []) + others
+
+
+def in_threads(number: int, job: Callable[[int], Any]) -> list[Any]:
+    """Call ``job(n)`` in *number* threads that begin together; return or raise what they did."""
+    barrier = threading.Barrier(number)
+    answers: dict[int, Any] = {}
+    errors: list[BaseException] = []
+
+    def work(n: int) -> None:
+        try:
+            barrier.wait(PATIENCE_SECONDS)
+            answers[n] = job(n)
+        except BaseException as error:  # noqa: BLE001 - it is raised again below
+            errors.append(error)
+
+    threads = [threading.Thread(target=work, args=(n,), daemon=True) for n in range(number)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(PATIENCE_SECONDS)
+        assert not thread.is_alive()
+    for error in errors:
+        raise error
+    return [answers[n] for n in range(number)]
+
+
+def wait_until(is_so: Callable[[], bool]) -> None:
+    """Return once *is_so* says so; fail when it takes too long."""
+    until = time.monotonic() + PATIENCE_SECONDS
+    while not is_so():
+        assert time.monotonic() < until
+        time.sleep(0.001)

@@ -23,6 +23,10 @@ from fluxstore.testing.entities import Album, Track
 class TestApplyIfNewer:
     """Versions decide, never arrival order; a tombstone is a record too."""
 
+    @pytest.fixture(autouse=True)
+    def _declared(self, adapter: Adapter) -> None:
+        need(adapter, Capability.FENCING)
+
     def test_the_newest_version_wins_whatever_the_order(self, adapter: Adapter) -> None:
         assert [True] == self._apply(adapter, Version(1, 5), "five")
         assert [False] == self._apply(adapter, Version(1, 4), "four")

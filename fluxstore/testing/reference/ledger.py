@@ -67,8 +67,9 @@ class ReferenceLedger:
     def backlog(self, entity: str) -> Backlog:
         """Return how many marks there are, and how old the oldest is."""
         marks = self._memory.current().marks.get(entity, {})
-        oldest = min((made for _, made in marks.values()), default=time.time())
-        return Backlog(len(marks), max(0.0, time.time() - oldest))
+        now = time.time()
+        oldest = min((made for _, made in marks.values()), default=now)
+        return Backlog(len(marks), max(0.0, now - oldest))
 
     def clear(self, marks: Sequence[Mark]) -> int:
         """Clear each mark that still is the one given; return how many."""

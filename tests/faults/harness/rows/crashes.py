@@ -87,9 +87,6 @@ def until(moment: int, calls: Sequence[Call]) -> Iterator[Call]:
             yield Call(call.op, call.worker, call.verb, call.key, call.began)
 
 
-DISK_ERRORS)
-
-
 ROWS = (
     Row(
         "F01",

@@ -31,7 +31,7 @@ from fluxstore.migration import relay
 from fluxstore.records import Key
 from fluxstore_phases import recovery
 from fluxstore_phases.phases import Phase, Side
-from fluxstore_phases.sides import PATIENCE_SECONDS, Sides, other
+from fluxstore_phases.sides import PATIENCE_SECONDS, Sides
 
 FEW_MARKS = 1000
 """So many are drained well within the time that writes may wait."""
@@ -99,7 +99,7 @@ class Cutover:
     @property
     def there(self) -> Side:
         """The side that takes over."""
-        return other(self.here)
+        return self.here.other
 
     @property
     def _ours(self) -> Control:

@@ -16,7 +16,7 @@ from fluxstore.adapter import Control
 from fluxstore.errors import GateError, RoutingError
 from fluxstore_phases.archiving import archive
 from fluxstore_phases.phases import OFF, Side
-from fluxstore_phases.sides import CHANGED, Sides, other
+from fluxstore_phases.sides import CHANGED, Sides
 from fluxstore_phases.standing import ALL, Standing
 
 Step = Callable[[Sides, Standing], None]
@@ -71,6 +71,11 @@ def unseal(sides: Sides, scope: str, side: Side) -> bool:
     return True
 
 
+def stay_off(sides: Sides, standing: Standing) -> None:
+    """Take back a target that follows already, where the source has not entered dual write."""
+    _remove_target(sides, standing)
+
+
 def _step(standing: Standing) -> Step | None:
     if standing.state.name == "settled":
         return _agree if _texts_differ(standing) else None
@@ -79,16 +84,16 @@ def _step(standing: Standing) -> Step | None:
 
 def _texts_differ(standing: Standing) -> bool:
     holder = standing.holder
-    ours, theirs = standing.held(holder), standing.held(other(holder))
+    ours, theirs = standing.held(holder), standing.held(holder.other)
     return (ours.phase, ours.migration) != (theirs.phase, theirs.migration)
 
 
 def _agree(sides: Sides, standing: Standing) -> None:
     """Let the follower say the phase that the authority says; epochs and roles stay."""
     holder = standing.holder
-    ours, theirs = standing.held(holder), standing.held(other(holder))
+    ours, theirs = standing.held(holder), standing.held(holder.other)
     said = attrs.evolve(theirs, phase=ours.phase, migration=ours.migration)
-    sides.turn(other(holder), standing.scope, theirs, said)
+    sides.turn(holder.other, standing.scope, theirs, said)
 
 
 def _remove_target(sides: Sides, standing: Standing) -> None:
@@ -101,9 +106,9 @@ def _remove_target(sides: Sides, standing: Standing) -> None:
 
 def _follow_holder(sides: Sides, standing: Standing) -> None:
     holder = standing.holder
-    ours, theirs = standing.held(holder), standing.held(other(holder))
+    ours, theirs = standing.held(holder), standing.held(holder.other)
     follower = attrs.evolve(ours, role="follower")
-    sides.turn(other(holder), standing.scope, theirs, follower)
+    sides.turn(holder.other, standing.scope, theirs, follower)
 
 
 def _unseal(sides: Sides, standing: Standing) -> None:
@@ -113,9 +118,9 @@ def _unseal(sides: Sides, standing: Standing) -> None:
 def _move_out_of_reach(sides: Sides, standing: Standing) -> None:
     """From here the target's old epoch is gone: a take-over that is on its way finds nothing."""
     holder = standing.holder
-    ours, theirs = standing.held(holder), standing.held(other(holder))
+    ours, theirs = standing.held(holder), standing.held(holder.other)
     away = attrs.evolve(theirs, epoch=ours.epoch + 1)
-    sides.turn(other(holder), standing.scope, theirs, away)
+    sides.turn(holder.other, standing.scope, theirs, away)
 
 
 def _give_back(sides: Sides, standing: Standing) -> None:

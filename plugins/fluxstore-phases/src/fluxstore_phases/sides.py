@@ -22,11 +22,6 @@ CHANGED = "control"
 BOTH = (Side.SOURCE, Side.TARGET)
 
 
-def other(side: Side) -> Side:
-    """Return the other side."""
-    return Side.TARGET if side is Side.SOURCE else Side.SOURCE
-
-
 @attrs.frozen
 class Sides:
     """Source and target of a migration; each is opened when it is first asked for."""

@@ -223,7 +223,7 @@ STATES: tuple[State, ...] = (
         _TARGET,
         _AUTHORITY,
         _OFF,
-        _roles("archived"),
+        _roles("archived", None),
         (-_ANY, 0),
         "the way back has ended: the target answers alone for good",
     ),

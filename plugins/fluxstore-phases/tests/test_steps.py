@@ -1,0 +1,192 @@
+"""The walk between phases: step by step, gate by gate, and on again after it was cut short."""
+
+from __future__ import annotations
+
+import pytest
+from phase_changes import ENTITIES, ends, marks, phase, remove, roles, texts, walk, write
+
+from fluxstore.errors import GateError, LeaseError, StalePhaseError
+from fluxstore.migration import relay
+from fluxstore_phases.phases import Side
+from fluxstore_phases.standing import ALL
+from fluxstore_phases.steps import Walk
+
+SOURCE, TARGET = Side.SOURCE, Side.TARGET
+
+
+@pytest.fixture
+def sides(tmp_path):
+    with ends(tmp_path) as both:
+        yield both.sides()
+
+
+def names(taken):
+    return [(one.before, one.after) for one in taken]
+
+
+def drained(sides, origin):
+    both = sides.adapter(origin), sides.adapter(origin.other)
+    return relay.drain(*both, list(ENTITIES.values()))
+
+
+def test_entering_makes_the_target_follow_and_the_source_mark(sides):
+    write(sides, SOURCE, "before", "x")
+    taken = walk(sides, 1)
+    write(sides, SOURCE, "after", "y")
+
+    assert [("off", "dual_write")] == names(taken)
+    assert ["authority", "follower"] == roles(sides)
+    assert 2 == sides.standing(ALL).epoch
+    assert 1 == marks(sides, SOURCE)
+
+
+def test_both_sides_get_the_same_migration_and_phase(sides):
+    walk(sides, 1)
+    standing = sides.standing(ALL)
+
+    assert standing.source.migration == standing.target.migration != ""
+    assert standing.source.phase == standing.target.phase == "dual_write"
+
+
+def test_a_step_that_was_taken_changes_nothing_when_taken_again(sides):
+    walk(sides, 2)
+    before = sides.standing(ALL)
+
+    assert () == Walk(sides).to(phase(2))
+    assert before == sides.standing(ALL)
+
+
+def test_the_gate_of_the_backfill_stops_the_walk_where_it_is_shut(sides):
+    with pytest.raises(GateError, match=r"backfill → shadow.*gate backfill is shut") as shut:
+        Walk(sides).to(phase(3))
+
+    assert "backfill" == shut.value.gate
+    assert "backfill" == sides.standing(ALL).phase.name
+
+
+def test_phases_up_to_shadow_stay_in_one_epoch(sides):
+    walk(sides, 1)
+    epoch = sides.standing(ALL).epoch
+    walk(sides, 3)
+
+    assert epoch == sides.standing(ALL).epoch
+    assert "shadow" == sides.standing(ALL).target.phase
+
+
+def test_the_way_back_to_off_leaves_a_source_that_answers_alone(sides):
+    walk(sides, 3)
+    write(sides, SOURCE, "a", "x")
+    walk(sides, 0)
+    write(sides, SOURCE, "b", "y")
+
+    assert ["authority", "nothing"] == roles(sides)
+    assert 0 == marks(sides, SOURCE)
+    assert {} == sides.adapter(SOURCE).ledger.versions("notes", ["a", "b"])
+
+
+def test_entering_again_is_another_migration(sides):
+    walk(sides, 1)
+    first = sides.standing(ALL).migration
+    walk(sides, 0)
+    walk(sides, 1)
+
+    assert first != sides.standing(ALL).migration
+    assert 4 == sides.standing(ALL).epoch
+
+
+def test_the_cutover_moves_the_authority_and_everything_with_it(sides):
+    write(sides, SOURCE, "a", "old")
+    walk(sides, 3)
+    write(sides, SOURCE, "b", "new")
+    taken = walk(sides, 4)
+
+    assert ["follower", "authority"] == roles(sides)
+    assert {"a": "old", "b": "new"} == texts(sides, TARGET)
+    assert taken[-1].pause_seconds < 1
+    with pytest.raises(StalePhaseError):
+        write(sides, SOURCE, "c", "late")
+
+
+def test_a_rollback_loses_nothing_that_was_written_after_the_cutover(sides):
+    write(sides, SOURCE, "a", "old")
+    write(sides, SOURCE, "b", "old")
+    walk(sides, 4)
+    write(sides, TARGET, "a", "new")
+    remove(sides, TARGET, "b")
+    walk(sides, 3)
+
+    assert ["authority", "follower"] == roles(sides)
+    assert {"a": "new"} == texts(sides, SOURCE)
+
+
+def test_complete_archives_the_source_with_all_that_was_written_before(sides):
+    write(sides, SOURCE, "a", "old")
+    walk(sides, 4)
+    write(sides, TARGET, "a", "new")
+    walk(sides, 5)
+
+    assert ["archived", "authority"] == roles(sides)
+    assert {"a": "new"} == texts(sides, SOURCE)
+
+
+def test_reopened_the_source_gets_what_was_written_while_it_was_archived(sides):
+    walk(sides, 5)
+    write(sides, TARGET, "a", "while complete")
+    walk(sides, 4)
+    drained(sides, TARGET)
+
+    assert ["follower", "authority"] == roles(sides)
+    assert {"a": "while complete"} == texts(sides, SOURCE)
+
+
+def test_from_complete_all_the_way_back(sides):
+    write(sides, SOURCE, "a", "old")
+    walk(sides, 5)
+    remove(sides, TARGET, "a")
+    write(sides, TARGET, "b", "new")
+    taken = walk(sides, 3)
+
+    assert [("complete", "live"), ("live", "shadow")] == names(taken)
+    assert {"b": "new"} == texts(sides, SOURCE)
+
+
+def test_two_at_once_the_second_is_refused(sides, tmp_path):
+    with ends(tmp_path) as others, others.sides().leased(), pytest.raises(LeaseError):
+        walk(sides, 1)
+
+    assert "fresh" == sides.standing(ALL).state.name
+
+
+def test_one_entity_may_go_ahead_of_all_others(sides):
+    walk(sides, 1)
+    walk(sides, 3, "notes")
+
+    assert ("shadow", "dual_write") == (
+        sides.standing("notes").phase.name,
+        sides.standing(ALL).phase.name,
+    )
+    assert ["notes"] == [one.name for one in sides.governed("notes")]
+    assert ["teams"] == [one.name for one in sides.governed(ALL)]
+
+
+def test_one_entity_may_stay_where_it_is(sides):
+    walk(sides, 0, "notes")
+    walk(sides, 4)
+    write(sides, SOURCE, "a", "still here")
+
+    assert "off" == sides.standing("notes").phase.name
+    assert "live" == sides.standing(ALL).phase.name
+    with pytest.raises(StalePhaseError):
+        write(sides, TARGET, "b", "not there")
+
+
+def test_one_entity_goes_live_and_home_again(sides):
+    write(sides, SOURCE, "a", "x")
+    walk(sides, 1)
+    walk(sides, 4, "notes")
+    write(sides, TARGET, "a", "y")
+    walk(sides, 0, "notes")
+
+    assert {"a": "y"} == texts(sides, SOURCE)
+    assert "off" == sides.standing("notes").phase.name
+    assert "dual_write" == sides.standing(ALL).phase.name

@@ -81,10 +81,8 @@ def cut_once(stage: Stage, disk: Disk) -> None:
 def until(moment: int, calls: Sequence[Call]) -> Iterator[Call]:
     """Yield what was known at a moment: the machine that would have said more was gone."""
     for call in calls:
-        if call.ended < moment:
-            yield call
-        elif call.began < moment:
-            yield Call(call.op, call.worker, call.verb, call.key, call.began)
+        begun = Call(call.op, call.worker, call.verb, call.key, call.began)
+        yield call if call.ended < moment else begun
 
 
 ROWS = (

@@ -9,7 +9,7 @@ from typing import Any, Protocol, TypeAlias, TypeVar
 import attrs
 
 from fluxstore.adapter import Adapter, Batch, Collection, Merged
-from fluxstore.entity import Entity
+from fluxstore.entity import Entities, Entity
 from fluxstore.query import Found, Query
 from fluxstore.records import Change, Key, Record, Row
 
@@ -85,6 +85,8 @@ class Routing:
     """The name of the policy in ``[policy]``, or ``None``."""
     settings: Any = None
     """The policy's own settings, an instance of the class it registered."""
+    entities: Entities = attrs.field(factory=Entities, eq=False, repr=False)
+    """Every entity of the store."""
     reports: Reports | None = attrs.field(default=None, eq=False, repr=False)
     """Whom the policy tells what happens later; ``None`` where nobody is to hear."""
 

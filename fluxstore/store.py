@@ -137,4 +137,5 @@ def open(  # noqa: A001 - fluxstore.open is the name of the API
     """
     plugins = plugins or Plugins.load()
     found = config if isinstance(config, Config) else Config.load(config, plugins=plugins)
-    return Store(found, plugins, attrs.evolve(found.routing(backend), reports=plugins))
+    routing = attrs.evolve(found.routing(backend), entities=found.entities, reports=plugins)
+    return Store(found, plugins, routing)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, cast
+from typing import Any
 
 from fluxstore.calls import Backends, Read, Routing, Write
 from fluxstore.entity import Entity
@@ -24,11 +24,8 @@ def fluxstore_bind_read(entity: Entity, collections: Backends, settings: Routing
     if settings.policy != POLICY:
         return None
     from fluxstore_phases import routes
-    from fluxstore_phases.settings import Settings
 
-    own = cast(Settings, settings.settings)
-    phase = routes.actual_phase(entity.name, collections, own)
-    return routes.bind_read(phase, collections, own)
+    return routes.bind_read(entity, collections, settings)
 
 
 @hookimpl
@@ -37,8 +34,5 @@ def fluxstore_bind_write(entity: Entity, collections: Backends, settings: Routin
     if settings.policy != POLICY:
         return None
     from fluxstore_phases import routes
-    from fluxstore_phases.settings import Settings
 
-    own = cast(Settings, settings.settings)
-    phase = routes.actual_phase(entity.name, collections, own)
-    return routes.bind_write(phase, collections, own)
+    return routes.bind_write(entity, collections, settings)

@@ -16,6 +16,11 @@ class Side(Enum):
     SOURCE = "source"
     TARGET = "target"
 
+    @property
+    def other(self) -> Side:
+        """The opposite side."""
+        return Side.TARGET if self is Side.SOURCE else Side.SOURCE
+
 
 class Role(Enum):
     """What a side's control record says in a phase."""

@@ -1,40 +1,54 @@
-"""Routes: a phase's row, turned into callables over the backends of one entity."""
+"""Routes: where an entity is, turned into callables over its collections."""
 
 from __future__ import annotations
 
-from fluxstore.calls import Backends, Read, Write
-from fluxstore.errors import PhaseOrderError
+from fluxstore.calls import Backends, Read, Routing, Write
+from fluxstore.entity import Entity
 from fluxstore.routing import read_from, write_to
-from fluxstore_phases.phases import OFF, Phase, Side, phase_of
+from fluxstore_phases.beside import Beside
+from fluxstore_phases.reading import Deciding, governed, sampled
 from fluxstore_phases.settings import Settings
+from fluxstore_phases.writing import Committing, Following
+
+_SHARED = "phases"
 
 
-def actual_phase(entity: str, collections: Backends, settings: Settings) -> Phase:
-    """Return the phase that the source's ledger holds: ``off`` where it holds none.
-
-    ``PhaseOrderError`` for a phase that this release does not carry out: nothing is guessed.
-    """
-    control = collections.adapter(settings.source).ledger.control(entity)
-    phase = OFF if control is None else phase_of(control.phase)
-    if phase.target_role is None:
-        return phase
-    raise PhaseOrderError(
-        f"its ledger says phase {phase.name}, which this release of fluxstore-phases does not run",
-        entity=entity,
-        next_step="install the release that made it",
+def bind_read(entity: Entity, collections: Backends, routing: Routing) -> Read:
+    """Return the reads of the side that answers for *entity* now."""
+    beside, settings = _beside(collections, routing), routing.settings
+    if not beside.is_governed():
+        return read_from(collections[settings.source])
+    place = beside.place_of(entity)
+    here, there = place.side, place.side.other
+    collection = beside.sides.adapter(here).collection(entity)
+    deciding = Deciding(
+        entity.name, beside.sides.adapter(here).ledger, lambda: beside.sides.adapter(there).ledger
     )
+    read = governed(collection, deciding)
+    if place.compared_with is None or not settings.shadow_reads:
+        return read
+    return sampled(read, beside.shadow, entity, side=here, share=settings.shadow_reads)
 
 
-def backend_of(side: Side, settings: Settings) -> str:
-    """Return the name of the backend on one side."""
-    return settings.source if side is Side.SOURCE else settings.target or settings.source
+def bind_write(entity: Entity, collections: Backends, routing: Routing) -> Write:
+    """Return the write to the side that answers, followed by the leg to the one that follows."""
+    beside, settings = _beside(collections, routing), routing.settings
+    if not beside.is_governed():
+        return write_to(collections, settings.source)
+    place = beside.place_of(entity)
+    name = beside.sides.names[place.side]
+    collection = collections[name]
+    noted = beside.noting(place.control.epoch)
+    if place.follower is None:
+        return Write(Committing(collection, place.control.epoch, noted).commit, name)
+    followed = beside.followed[place.follower]
+    cascades = bool(routing.entities.referring_to(entity.name))
+    following = Following(
+        collection, place.control.epoch, noted, followed=followed, cascades=cascades
+    )
+    return Write(following.commit, name, followed.around)
 
 
-def bind_read(phase: Phase, collections: Backends, settings: Settings) -> Read:
-    """Return the reads of a phase."""
-    return read_from(collections[backend_of(phase.reads, settings)])
-
-
-def bind_write(phase: Phase, collections: Backends, settings: Settings) -> Write:
-    """Return the writes of a phase: the authority's."""
-    return write_to(collections, backend_of(phase.writes[0], settings))
+def _beside(collections: Backends, routing: Routing) -> Beside:
+    settings: Settings = routing.settings
+    return collections.shared(_SHARED, lambda: Beside(collections, routing, settings))

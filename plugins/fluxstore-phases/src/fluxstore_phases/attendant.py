@@ -1,0 +1,100 @@
+"""A thread that stands beside an application: begun when first needed, ended with its store."""
+
+from __future__ import annotations
+
+import atexit
+import logging
+import os
+import threading
+import weakref
+
+log = logging.getLogger("fluxstore.phases")
+
+CLOSING_SECONDS = 10.0
+"""How long closing waits for a turn that a backend holds up; then the thread is left behind."""
+_EXIT_SECONDS = 2.0
+_AFTER_A_BUG_SECONDS = 5.0
+_attendants: weakref.WeakSet[Attendant] = weakref.WeakSet()
+
+
+class Attendant:
+    """One standing thread; a subclass says what a ``turn`` does.
+
+    A forked child begins its own thread when it needs one; what the parent's was doing is the
+    parent's.
+    """
+
+    def __init__(self, name: str) -> None:
+        """Give the thread a name; nothing runs yet."""
+        self._name = name
+        self._is_closed = False
+        self.forget()
+        _attendants.add(self)
+
+    def forget(self) -> None:
+        """Begin without thread or work, as a forked child must."""
+        self._thread: threading.Thread | None = None
+        self._starting = threading.Lock()
+        self._wake = threading.Event()
+
+    def turn(self) -> float | None:
+        """Do what there is to do; return the seconds until the next turn, ``None``: when woken."""
+        raise NotImplementedError
+
+    def start(self) -> None:
+        """Have the thread running."""
+        if self._thread is not None:
+            return
+        with self._starting:
+            if self._may_start():
+                thread = threading.Thread(target=self._run, name=self._name, daemon=True)
+                thread.start()
+                self._thread = thread
+
+    def _may_start(self) -> bool:
+        return self._thread is None and not self._is_closed
+
+    def wake(self) -> None:
+        """Have a turn soon."""
+        self._wake.set()
+
+    def is_closing(self) -> bool:
+        """Tell whether the store is closing: a long turn ends early then."""
+        return self._is_closed
+
+    def close(self, seconds: float = CLOSING_SECONDS) -> None:
+        """End the thread after the turn it is in."""
+        self._is_closed = True
+        self._wake.set()
+        with self._starting:
+            thread, self._thread = self._thread, None
+        if thread is not None and thread is not threading.current_thread():
+            thread.join(seconds)
+            if thread.is_alive():
+                log.warning("%s still waits for a backend and is left behind", self._name)
+
+    def _run(self) -> None:
+        while not self._is_closed:
+            self._wake.clear()
+            self._wake.wait(self._turned())
+
+    def _turned(self) -> float | None:
+        try:
+            return self.turn()
+        except Exception:
+            log.exception("%s: a turn failed; it goes on", self._name)
+            return _AFTER_A_BUG_SECONDS
+
+
+def _forget_all() -> None:
+    for one in list(_attendants):
+        one.forget()
+
+
+def _end_all() -> None:
+    for one in list(_attendants):
+        one.close(_EXIT_SECONDS)
+
+
+os.register_at_fork(after_in_child=_forget_all)
+atexit.register(_end_all)

@@ -1,0 +1,224 @@
+"""The follower leg: what was just written, carried to the other side within a budget.
+
+One standing thread a direction carries what all threads of the application have written, at once
+where it can. Whatever becomes of it, the write is durable and its mark is there: what the leg does
+not carry, the relay does.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from itertools import chain
+
+import attrs
+
+from fluxstore.adapter import Adapter
+from fluxstore.entity import Entity
+from fluxstore.errors import FluxstoreError, SealedError, StalePhaseError
+from fluxstore.migration.relay import BATCH_KEYS, Carried, carry
+from fluxstore.records import Key
+from fluxstore_phases.attendant import Attendant
+from fluxstore_phases.breaker import Advice, Breaker
+
+log = logging.getLogger("fluxstore.phases")
+
+CAPACITY = 10_000
+"""How many writes may queue; more leave it to the relay."""
+
+
+@attrs.frozen
+class Written:
+    """Keys of one entity that were committed in one epoch."""
+
+    entity: Entity
+    epoch: int
+    keys: tuple[Key, ...]
+
+
+@attrs.define(eq=False)
+class Ticket:
+    """What one call has written, and what became of it at the follower."""
+
+    written: Sequence[Written]
+    done: threading.Event = attrs.field(factory=threading.Event)
+    problem: str = ""
+    """Why the follower has not taken it; empty where it has, or a phase change came between."""
+
+
+@attrs.frozen
+class Ends:
+    """What a leg runs between; both are opened when first needed."""
+
+    origin: Callable[[], Adapter]
+    follower: Callable[[], Adapter]
+    follower_name: str
+
+
+class Leg(Attendant):
+    """Carries writes from one side to the other."""
+
+    def __init__(
+        self, ends: Ends, *, budget_seconds: float, left: Callable[[], None], breaker: Breaker
+    ) -> None:
+        """Wait *budget_seconds* at most; *left* is told when marks stay for the relay."""
+        self._ends, self._budget_seconds, self._left = ends, budget_seconds, left
+        self.breaker = breaker
+        self._told_open = False
+        super().__init__(f"fluxstore-leg-{ends.follower_name}")
+
+    def forget(self) -> None:
+        """Begin with an empty queue."""
+        super().forget()
+        self._queue: deque[Ticket] = deque()
+        self._transaction = threading.local()
+
+    # what the application's threads do
+
+    def follow(self, written: Sequence[Written]) -> str:
+        """Carry *written*, in the open transaction's case once that has ended.
+
+        Returns why the follower has not taken it, or an empty string. Never waits longer than the
+        budget, and raises nothing: the write is durable already.
+        """
+        collected: list[Written] | None = getattr(self._transaction, "collected", None)
+        if collected is not None:
+            collected.extend(written)
+            return ""
+        return self._follow(Ticket(written))
+
+    def _follow(self, ticket: Ticket) -> str:
+        advice = self.breaker.advice()
+        if advice is Advice.SKIP:
+            return self.breaker.health.problem
+        if len(self._queue) >= CAPACITY:
+            self.breaker.failed(f"{CAPACITY} writes wait for it")
+            return self.breaker.health.problem
+        self._queue.append(ticket)
+        self.start()
+        self.wake()
+        if advice is Advice.PROBE:
+            return self.breaker.health.problem
+        return self._awaited(ticket)
+
+    def _awaited(self, ticket: Ticket) -> str:
+        if ticket.done.wait(self._budget_seconds):
+            return ticket.problem
+        problem = f"no answer within {self._budget_seconds * 1000:g} ms"
+        self.breaker.failed(problem)
+        return problem
+
+    @contextmanager
+    def around(self, failed: Callable[[str], None]) -> Iterator[None]:
+        """Carry what this thread writes in the context once it has ended well, in one go.
+
+        *failed* is called with the reason where the follower has not taken it.
+        """
+        if getattr(self._transaction, "collected", None) is not None:
+            yield  # inside another one: the outermost carries
+            return
+        collected: list[Written] = []
+        self._transaction.collected = collected
+        try:
+            yield
+        finally:
+            self._transaction.collected = None
+        if collected and (problem := self._follow(Ticket(collected))):
+            failed(problem)
+
+    # what the standing thread does
+
+    def turn(self) -> None:
+        """Carry everything that is queued."""
+        while self._queue and not self.is_closing():
+            tickets = [self._queue.popleft() for _ in range(len(self._queue))]
+            try:
+                self._carry_all(tickets)
+            finally:
+                for ticket in tickets:
+                    ticket.done.set()
+        self._tell()
+
+    def close(self, seconds: float = 10.0) -> None:
+        """End; who still waits is let go, and the marks stay."""
+        super().close(seconds)
+        for ticket in list(self._queue):
+            ticket.problem = "the store was closed"
+            ticket.done.set()
+
+    def _carry_all(self, tickets: Sequence[Ticket]) -> None:
+        problems: dict[tuple[str, int], str] = {}
+        for (name, epoch), written in _together(tickets).items():
+            problems[name, epoch] = self._carried(written)
+        for ticket in tickets:
+            found = (problems[one.entity.name, one.epoch] for one in ticket.written)
+            ticket.problem = next(filter(None, found), "")
+
+    def _carried(self, written: Written) -> str:
+        """Carry keys of one entity; return what went wrong."""
+        began = time.monotonic()
+        try:
+            answers = [self._carry(written, keys) for keys in _batches(written.keys)]
+        except (StalePhaseError, SealedError) as error:
+            log.debug("a phase change is under way, marks stay: %s", error)
+            self._left()
+            return ""
+        except FluxstoreError as error:
+            return self._failed(str(error))
+        except Exception as error:
+            log.exception("carrying to %s failed", self._ends.follower_name)
+            return self._failed(f"{type(error).__name__}: {error}")
+        return self._judged(answers, time.monotonic() - began)
+
+    def _carry(self, written: Written, keys: Sequence[Key]) -> Carried:
+        origin, follower = self._ends.origin(), self._ends.follower()
+        return carry(origin, follower, written.entity, keys, epoch=written.epoch)
+
+    def _judged(self, answers: Sequence[Carried], seconds: float) -> str:
+        held = [*chain(*(one.waiting for one in answers))]
+        refused = [*chain(*(one.quarantined for one in answers))]
+        if held:
+            return self._failed(f"{held[0].rule}: {held[0].problem}")
+        if refused:
+            return self._failed(str(refused[0].problem))
+        if seconds > self._budget_seconds:
+            self._failed(f"took {seconds * 1000:.0f} ms")
+            return ""
+        self.breaker.succeeded()
+        return ""
+
+    def _failed(self, problem: str) -> str:
+        self.breaker.failed(problem)
+        self._left()
+        return problem
+
+    def _tell(self) -> None:
+        """Say once in the log when the breaker opens, and when it closes."""
+        health, name = self.breaker.health, self._ends.follower_name
+        if health.is_open is self._told_open:
+            return
+        self._told_open = health.is_open
+        if health.is_open:
+            log.warning("%s does not follow, marks wait for it: %s", name, health.problem)
+        else:
+            log.warning("%s follows again", name)
+
+
+def _together(tickets: Sequence[Ticket]) -> dict[tuple[str, int], Written]:
+    """Return what all *tickets* wrote, by entity and epoch, each key once."""
+    entities: dict[tuple[str, int], Entity] = {}
+    keys: dict[tuple[str, int], dict[Key, None]] = {}
+    for one in chain(*(ticket.written for ticket in tickets)):
+        place = one.entity.name, one.epoch
+        entities[place] = one.entity
+        keys.setdefault(place, {}).update(dict.fromkeys(one.keys))
+    return {at: Written(entities[at], at[1], tuple(keys[at])) for at in keys}
+
+
+def _batches(keys: tuple[Key, ...]) -> Iterator[tuple[Key, ...]]:
+    for at in range(0, len(keys), BATCH_KEYS):
+        yield keys[at : at + BATCH_KEYS]

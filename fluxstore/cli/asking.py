@@ -26,5 +26,11 @@ def confirm(question: str, *, yes: bool, option: str) -> None:
         raise UsageError("not agreed to; nothing was changed")
 
 
+def confirm_here(question: str, *, yes: bool) -> None:
+    """Return where *yes* or the user agrees, or nobody sits at a terminal who could be asked."""
+    if not yes and _is_terminal(sys.stdin) and _is_terminal(sys.stderr):
+        confirm(question, yes=False, option="--yes")
+
+
 def _is_terminal(stream: object) -> bool:
     return stream is not None and getattr(stream, "isatty", lambda: False)()

@@ -44,7 +44,7 @@ def test_no_two_rows_fit_one_pair_of_controls():
 def test_what_fits_no_row_is_said_and_not_guessed():
     standing = Standing("*", control(3, "follower"), control(3, "follower"))
 
-    with pytest.raises(PhaseOrderError, match="follower in epoch 3.*follower in epoch 3"):
+    with pytest.raises(PhaseOrderError, match=r"follower in epoch 3.*follower in epoch 3"):
         _ = standing.state
 
 

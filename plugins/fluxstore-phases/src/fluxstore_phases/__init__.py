@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fluxstore.calls import Backends, Read, Routing, Write
 from fluxstore.entity import Entity
 from fluxstore.hookspecs import hookimpl
+
+if TYPE_CHECKING:
+    import typer
 
 POLICY = "phases"
 
@@ -16,6 +19,15 @@ POLICY = "phases"
 def fluxstore_register_policies(register: Callable[[str, Any], None]) -> None:
     """Offer the policy ``phases``."""
     register(POLICY, "fluxstore_phases.settings:Settings")
+
+
+@hookimpl
+def fluxstore_register_commands(app: typer.Typer) -> None:
+    """Add ``phase`` and ``finalize``."""
+    from fluxstore_phases import commands
+
+    app.add_typer(commands.group, name="phase")
+    app.command("finalize")(commands.finalize)
 
 
 @hookimpl

@@ -81,10 +81,20 @@ def finalize(sides: Sides, scope: str) -> int:
     A reopening changes the same control record, so one of the two finds it changed.
     """
     standing = sides.standing(scope)
+    require_complete(standing)
     target = standing.held(Side.TARGET)
     if standing.state.name == "final":
         return target.epoch
-    if standing.state.name != "complete":
+    after = Control(target.epoch + 1, "authority", OFF.name, "")
+    sides.turn(Side.TARGET, scope, target, after, purge=True)
+    ledger = sides.adapter(Side.TARGET).ledger
+    ledger.set_fact(expired_name(scope), None)
+    return after.epoch
+
+
+def require_complete(standing: Standing) -> None:
+    """Raise ``GateError`` where there is nothing yet that could be finalized."""
+    if standing.state.name not in ("complete", "final"):
         raise GateError(
             f"only phase {COMPLETE.name} can be finalized, and this is {standing.phase.name}: "
             f"{standing.state.means}",
@@ -92,8 +102,3 @@ def finalize(sides: Sides, scope: str) -> int:
             missing=(COMPLETE.name,),
             next_step=f"fluxstore phase set {COMPLETE.name}",
         )
-    after = Control(target.epoch + 1, "authority", OFF.name, "")
-    sides.turn(Side.TARGET, scope, target, after, purge=True)
-    ledger = sides.adapter(Side.TARGET).ledger
-    ledger.set_fact(expired_name(scope), None)
-    return after.epoch

@@ -42,4 +42,6 @@ class Settings:
     shadow_reads: float = attrs.field(default=0.0, validator=_share)
     follower_budget: timedelta = timedelta(milliseconds=250)
     on_follower_error: Literal["mark", "raise"] = "mark"
+    seal_budget: timedelta = timedelta(seconds=30)
+    retention: timedelta = timedelta(days=30)
     entities: dict[str, EntitySettings] = attrs.field(factory=dict)

@@ -7,9 +7,8 @@ from itertools import pairwise
 import pytest
 
 from fluxstore.config.structuring import structure
-from fluxstore.errors import ConfigError, PhaseOrderError
-from fluxstore_phases.phases import OFF, PHASES, Role, Side, phase_of
-from fluxstore_phases.routes import actual_phase
+from fluxstore.errors import ConfigError
+from fluxstore_phases.phases import PHASES, Role, Side, phase_of
 from fluxstore_phases.settings import Settings
 
 
@@ -71,12 +70,7 @@ def test_settings_refuse_a_budget_that_is_no_duration(tmp_path, budget):
         settings(tmp_path, source="json", follower_budget=budget)
 
 
-def test_the_desired_phase_is_not_the_actual_one(tmp_path, backends):
-    wanted = settings(tmp_path, source="one", target="two", phase="shadow")
-    assert OFF is actual_phase("notes", backends, wanted)
-
-
-def test_a_phase_that_this_release_does_not_run_is_refused(tmp_path, backends, set_phase):
-    set_phase("dual_write")
-    with pytest.raises(PhaseOrderError, match="dual_write"):
-        actual_phase("notes", backends, settings(tmp_path, source="one", target="two"))
+@pytest.mark.parametrize("side", list(Side))
+def test_each_side_is_the_other_ones_other(side):
+    assert side is side.other.other
+    assert side is not side.other

@@ -74,7 +74,9 @@ class Beside:
         self.watcher.doubt()
 
     def _carried(self, follower: Side) -> None:
+        """Hear that the relay got through: the leg may try again."""
         self.legs[follower].breaker.succeeded()
+        self.legs[follower].wake()
 
     def is_governed(self) -> bool:
         """Tell whether the source can be an end of a migration; one that cannot is used alone.

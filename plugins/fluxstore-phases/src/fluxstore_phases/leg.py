@@ -8,12 +8,15 @@ not carry, the relay does.
 from __future__ import annotations
 
 import logging
+import os
 import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from itertools import chain
+from typing import Any
 
 import attrs
 
@@ -23,10 +26,12 @@ from fluxstore.errors import FluxstoreError, SealedError, StalePhaseError
 from fluxstore.migration.relay import BATCH_KEYS, Carried, carry
 from fluxstore.records import Key
 from fluxstore_phases.attendant import Attendant
-from fluxstore_phases.breaker import Advice, Breaker
+from fluxstore_phases.breaker import Advice, Breaker, Health
 
 log = logging.getLogger("fluxstore.phases")
 
+FACT = "follower"
+"""The ledger's fact of the authority: whether some process found the follower not to follow."""
 CAPACITY = 10_000
 """How many writes may queue; more leave it to the relay."""
 
@@ -110,6 +115,7 @@ class Leg(Attendant):
             return ticket.problem
         problem = f"no answer within {self._budget_seconds * 1000:g} ms"
         self.breaker.failed(problem)
+        self.wake()
         return problem
 
     @contextmanager
@@ -197,7 +203,7 @@ class Leg(Attendant):
         return problem
 
     def _tell(self) -> None:
-        """Say once in the log when the breaker opens, and when it closes."""
+        """Say once when the breaker opens and when it closes: in the log and in the ledger."""
         health, name = self.breaker.health, self._ends.follower_name
         if health.is_open is self._told_open:
             return
@@ -206,6 +212,20 @@ class Leg(Attendant):
             log.warning("%s does not follow, marks wait for it: %s", name, health.problem)
         else:
             log.warning("%s follows again", name)
+        try:
+            self._ends.origin().ledger.set_fact(FACT, _told(name, health))
+        except FluxstoreError as error:
+            log.warning("how %s is cannot be written down: %s", name, error)
+
+
+def _told(name: str, health: Health) -> dict[str, Any]:
+    return {
+        "follower": name,
+        "follows": not health.is_open,
+        "problem": health.problem,
+        "process": os.getpid(),
+        "at": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
 
 
 def _together(tickets: Sequence[Ticket]) -> dict[tuple[str, int], Written]:

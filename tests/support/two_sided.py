@@ -1,0 +1,148 @@
+"""An application's store under the policy, and the trouble its follower can have."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+import attrs
+from phase_changes import Note, Team
+
+import fluxstore
+from fluxstore import Plugins, Store, hookimpl
+from fluxstore.errors import BackendUnavailableError
+from fluxstore.testing.reference import ReferenceAdapter
+
+T = TypeVar("T")
+DEADLINE_SECONDS = 10.0
+
+TABLES = {
+    "reference": 'adapter = "reference"\npath = "{name}.state"\n',
+    "troubled": 'adapter = "troubled"\npath = "{name}.state"\n',
+    "json": 'adapter = "json"\npath = "{name}"\n',
+    "sqlite": 'adapter = "sqlite"\npath = "{name}.db"\n',
+    "postgres": 'adapter = "postgres"\ndsn = "{dsn}"\nschema = "side_{name}"\n',
+}
+
+
+class Trouble:
+    """What keeps a follower from following; nothing at first."""
+
+    def __init__(self) -> None:
+        self.error: Exception | None = None
+        self.is_away = False
+        self.delay_seconds = 0.0
+        self.free = threading.Event()
+        self.free.set()
+        self.calls = 0
+
+    def strike(self) -> None:
+        self.calls += 1
+        if self.delay_seconds:
+            time.sleep(self.delay_seconds)
+        assert self.free.wait(DEADLINE_SECONDS)
+        if self.error is not None:
+            raise self.error
+
+    def go_away(self) -> None:
+        self.is_away, self.error = True, BackendUnavailableError("is away", backend="two")
+
+    def come_back(self) -> None:
+        self.is_away, self.error = False, None
+
+
+def troubled(trouble: Trouble) -> type:
+    """Return an adapter that has *trouble* when it is opened and when it is to follow."""
+
+    class Troubled(ReferenceAdapter):
+        name = "troubled"
+
+        def __init__(self, opening: Any) -> None:
+            if trouble.is_away:
+                raise BackendUnavailableError("is away", backend=opening.backend)
+            super().__init__(opening)
+            for collection in self._collections.values():
+                apply = collection.apply_if_newer
+                collection.apply_if_newer = _after(trouble, apply)  # type: ignore[method-assign]
+
+    return Troubled
+
+
+def _after(trouble: Trouble, call: Callable[..., T]) -> Callable[..., T]:
+    def delayed(*given: Any, **named: Any) -> T:
+        trouble.strike()
+        return call(*given, **named)
+
+    return delayed
+
+
+class Heard:
+    """A plugin that offers the adapters and entities of the tests, and hears the reports."""
+
+    def __init__(self, trouble: Trouble | None = None) -> None:
+        self.trouble = trouble or Trouble()
+        self.phases: list[tuple[str, str, int]] = []
+        self.diverged: list[tuple[str, str, tuple[str, ...]]] = []
+
+    @hookimpl
+    def fluxstore_register_adapters(self, register: Callable[[str, Any], None]) -> None:
+        register("reference", ReferenceAdapter)
+        register("troubled", troubled(self.trouble))
+
+    @hookimpl
+    def fluxstore_register_entities(self, register: Callable[[type], None]) -> None:
+        register(Note)
+        register(Team)
+
+    @hookimpl
+    def fluxstore_phase_changed(self, entity: str, phase: str, epoch: int) -> None:
+        self.phases.append((entity, phase, epoch))
+
+    @hookimpl
+    def fluxstore_diverged(self, entity: Any, key: str, fields: tuple[str, ...]) -> None:
+        self.diverged.append((entity.name, key, fields))
+
+
+@attrs.define
+class Application:
+    """A folder with two backends, and stores opened on it."""
+
+    folder: Path
+    one: str = "reference"
+    two: str = "reference"
+    dsn: str = ""
+    policy: dict[str, Any] = attrs.field(factory=dict)
+    heard: Heard = attrs.field(factory=Heard)
+
+    def configure(self) -> Path:
+        file = self.folder / "fluxstore.toml"
+        if not file.exists():
+            lines = []
+            for name, kind in (("one", self.one), ("two", self.two)):
+                if kind == "json":
+                    (self.folder / name).mkdir(exist_ok=True)
+                table = TABLES[kind].format(name=name, dsn=self.dsn)
+                lines.append(f"[backends.{name}]\n{table}")
+            own = "".join(f"{key} = {value!r}\n" for key, value in self.policy.items())
+            lines.append(f'[policy]\nadapter = "phases"\nsource = "one"\ntarget = "two"\n{own}')
+            file.write_text("\n".join(lines), "utf-8")
+        return file
+
+    @contextmanager
+    def open(self) -> Iterator[Store]:
+        plugins = Plugins.load()
+        plugins.add(self.heard, name="heard")
+        with fluxstore.open(self.configure(), plugins=plugins) as store:
+            yield store
+
+
+def wait_until(holds: Callable[[], Any], *, seconds: float = DEADLINE_SECONDS) -> None:
+    """Return once *holds* is true; an assertion fails where it does not become so in time."""
+    until = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < until, "it did not become true in time"
+        time.sleep(0.01)

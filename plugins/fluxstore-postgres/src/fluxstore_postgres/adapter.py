@@ -24,7 +24,7 @@ from fluxstore_postgres.embedded import Use as EmbeddedUse
 from fluxstore_postgres.examining import examine
 from fluxstore_postgres.ledger import PostgresLedger
 from fluxstore_postgres.schema import Schema
-from fluxstore_postgres.statements import statement
+from fluxstore_postgres.statements import identifier, statement
 
 if TYPE_CHECKING:
     from fluxstore.inference.tables import FoundTable
@@ -76,6 +76,8 @@ class PostgresAdapter:
         )
         self.database = Database(self._opening, self.connections)
         self.ledger: Ledger = PostgresLedger(self.database)
+        ledger = identifier(self.database.ledger_schema)
+        self._admit = statement("ledger", "admit", ledger=ledger)
         self.schema = Schema(self.database)
         self.backups = Backups(self.database, self.target)
         self._collections = {
@@ -89,9 +91,15 @@ class PostgresAdapter:
 
     @contextmanager
     def transaction(self, governed: Sequence[Entity] = ()) -> Iterator[None]:
-        """Make this thread's commits one transaction; an error in the context undoes it."""
+        """Make this thread's commits one transaction; an error in the context undoes it.
+
+        Entering asks control of *governed* as a write would; it stays as it is until the end.
+        """
         self.database.make_all()
-        with self.connections.unit():
+        with self.connections.unit(self.database.where_all()) as unit:
+            for entity in sorted(governed, key=lambda one: one.name):
+                where = self.database.where(entity)
+                unit.run(self._admit, {"entity": entity.name}, where=where)
             yield
 
     def prepare(self, entities: Sequence[Entity]) -> None:

@@ -1,14 +1,17 @@
-"""Triggers that fence and capture: made when a table comes under control, and no earlier.
+"""Triggers that fence and capture: there exactly where control is, made and dropped with it.
 
 A plain statement stays a plain statement; the triggers check control, and keep versions and marks,
-for our own writes and for those of any other client.
+for our own writes and for those of any other client. In phase ``off`` the fence alone is there.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
+import attrs
+
+from fluxstore.adapter import Control
 from fluxstore_postgres.statements import (
     Part,
     composed,
@@ -20,64 +23,117 @@ from fluxstore_postgres.statements import (
 from fluxstore_postgres.tables import Table
 from fluxstore_postgres.unit import Unit
 
-TRIGGERS = ("fence", "keep", "insert", "update", "delete")
-CONTROL_LOCK = "{} control"
-"""The name of the lock that writers share and a change of control has alone."""
+FENCE = ("fence",)
+CAPTURE = ("keep", "insert", "update", "delete")
+PREFIX = "fluxstore_"
 _NAME_BYTES = 63
+Place = tuple[str, str]
+"""A table's schema and name."""
+
+
+def lock_name(ledger: str, entity: str) -> str:
+    """Return the name of the lock that an entity's writers share, and a change has alone."""
+    return f"{ledger} control {entity}"
+
+
+@attrs.frozen
+class Found:
+    """A trigger of ours that is there."""
+
+    place: Place
+    name: str
+    entity: str
 
 
 class Capture:
-    """Makes the triggers of one backend's tables."""
+    """Makes and drops the triggers of one backend's tables."""
 
     def __init__(self, ledger: str) -> None:
         """Know the ledger's schema."""
         self._name = ledger
         self._ledger = identifier(ledger)
 
-    def is_wanted(self, unit: Unit) -> bool:
-        """Tell whether the ledger governs anything."""
-        return bool(unit.run(statement("capture", "is_governed", ledger=self._ledger))[0][0])
+    def functions(self) -> Iterator[Part]:
+        """Yield the statements that make what all tables share; the ledger is made with them."""
+        lock = literal(lock_name(self._name, ""))
+        yield composed("capture", "make_serves", ledger=self._ledger)
+        yield composed("capture", "make_admit", ledger=self._ledger, lock=lock)
+        for name in ("make_fence", "make_keep", "make_note", "make_rights"):
+            yield composed("capture", name, ledger=self._ledger)
 
-    def make(self, unit: Unit, tables: Sequence[Table]) -> None:
-        """Make the triggers of *tables* that are not there yet."""
-        there = {tuple(row) for row in unit.run(statement("capture", "has_triggers"))}
-        missing = [table for table in tables if (table.schema, table.name) not in there]
-        if not missing:
-            return
-        unit.execute(composed("capture", "patience"))
-        for part in self._functions():
-            unit.execute(part)
-        for table in missing:
-            for part in self._of_table(table):
-                unit.execute(part)
+    def changes(
+        self, unit: Unit, tables: Sequence[Table], controls: Mapping[str, Control]
+    ) -> list[Part]:
+        """Return the statements that bring triggers in step with *controls*, drops first.
 
-    def _functions(self) -> Iterator[Part]:
-        lock = literal(CONTROL_LOCK.format(self._name))
-        yield composed("capture", "fence_function", ledger=self._ledger, lock=lock)
-        yield composed("capture", "keep_function", ledger=self._ledger)
-        yield composed("capture", "note_function", ledger=self._ledger)
+        Of a table that this process does not know, triggers are only dropped.
+        """
+        there = self._found(unit)
+        known = {(one.place, one.name) for one in there}
+        extra = [one for one in there if one.name not in _wanted(one.entity, controls)]
+        made = [self._dropped(one) for one in extra]
+        for table in tables:
+            wanted = _wanted(table.entity.name, controls)
+            place = (table.schema, table.name)
+            made += self._made(table, [name for name in wanted if (place, name) not in known])
+        return made
 
-    def _of_table(self, table: Table) -> Iterator[Part]:
+    def missing(
+        self, unit: Unit, tables: Sequence[Table], controls: Mapping[str, Control]
+    ) -> list[Table]:
+        """Return the tables that control governs and that lack a trigger."""
+        known = {(one.place, one.name) for one in self._found(unit)}
+        return [
+            table
+            for table in tables
+            if not all(
+                ((table.schema, table.name), name) in known
+                for name in _wanted(table.entity.name, controls)
+            )
+        ]
+
+    def whole(self, table: Table) -> list[Part]:
+        """Return the statements for every trigger of *table*, for an administrator."""
+        return self._made(table, [*FENCE, *CAPTURE])
+
+    def _found(self, unit: Unit) -> list[Found]:
+        rows = unit.run(statement("capture", "triggers"), {"ledger": self._name})
+        return [
+            Found((schema, table), name.removeprefix(PREFIX), entity)
+            for schema, table, name, entity in rows
+        ]
+
+    def _dropped(self, one: Found) -> Part:
+        trigger, table = identifier(PREFIX + one.name), identifier(*one.place)
+        return composed("capture", "drop_trigger", trigger=trigger, table=table)
+
+    def _made(self, table: Table, names: Sequence[str]) -> list[Part]:
         parts = {
             "ledger": self._ledger,
             "table": table.path,
             "entity": literal(table.entity.name),
             "function": identifier(self._name, _function_name(table.entity.name)),
         }
+        made = list(self._function(table, parts)) if set(names) & set(CAPTURE) else []
+        for name in names:
+            trigger = identifier(PREFIX + name)
+            made.append(composed("capture", f"{name}_trigger", **parts))
+            made.append(composed("capture", "always", table=table.path, trigger=trigger))
+        return made
+
+    def _function(self, table: Table, parts: Mapping[str, Part]) -> Iterator[Part]:
         old_key, new_key = table.key_text("o"), table.key_text("n")
         is_old = filled("({} IN (SELECT {} FROM old_rows AS o))", new_key, old_key)
-        yield composed(
-            "capture",
-            "capture_function",
-            old_key=old_key,
-            new_key=new_key,
-            new_key_is_old=is_old,
-            **parts,
-        )
-        for name in TRIGGERS:
-            yield composed("capture", f"{name}_trigger", **parts)
-            trigger = identifier(f"fluxstore_{name}")
-            yield composed("capture", "always", table=table.path, trigger=trigger)
+        keys = {"old_key": old_key, "new_key": new_key, "new_key_is_old": is_old}
+        yield composed("capture", "make_capture", **keys, **parts)
+        yield composed("capture", "make_capture_rights", **parts)
+
+
+def _wanted(entity: str, controls: Mapping[str, Control]) -> tuple[str, ...]:
+    control = controls.get(entity) or controls.get("*")
+    if control is None:
+        return ()
+    return FENCE if control.phase == "off" else FENCE + CAPTURE
 
 
 def _function_name(entity: str) -> str:

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from fluxstore.adapter import Batch, Merged, Page, Size
+from fluxstore.adapter import Batch, Merged, Page, Reads, Size
 from fluxstore.codec import Codec
 from fluxstore.entity import Entity
 from fluxstore.query import Found, Query
 from fluxstore.records import Change, Key, Record, Rejected, Row, Versioned
-from fluxstore_postgres import conditions
+from fluxstore_postgres.applying import Applying
 from fluxstore_postgres.commits import Commits
 from fluxstore_postgres.database import Database
 from fluxstore_postgres.merging import Merging
+from fluxstore_postgres.reading import GovernedReading, Reading
 from fluxstore_postgres.scanning import Scanning
 from fluxstore_postgres.statements import statement
 from fluxstore_postgres.tabling import Tabling
@@ -30,8 +31,11 @@ class PostgresCollection:
         self._database = database
         self._codec = Codec.of(entity)
         self._tabling = Tabling(entity, database)
+        self._reading = Reading(self._tabling)
+        self.governed: Reads = GovernedReading(Tabling(entity, database, governed=True))
         self._commits = Commits(self._tabling)
         self._merging = Merging(self._tabling)
+        self._applying = Applying(self._tabling)
         self._scanning = Scanning(self._tabling)
 
     def read(self, keys: Sequence[Key]) -> Mapping[Key, Record]:
@@ -58,24 +62,11 @@ class PostgresCollection:
 
     def find(self, query: Query) -> Found:
         """Return the page of records that *query* asks for."""
-        bound = self._tabling.planned()
-        asked = conditions.find(bound.statements, query)
-        if not bound.table.exists:
-            return Found(())
-        records = self._tabling.records(asked.statement, asked.params)
-        if query.limit is None or len(records) <= query.limit:
-            return Found(tuple(records))
-        page = tuple(records[: query.limit])
-        return Found(page, conditions.cursor(bound.statements, query, page[-1]))
+        return self._reading.find(query)
 
     def count(self, query: Query) -> int:
         """Return how many records the filters of *query* find."""
-        bound = self._tabling.planned()
-        asked = conditions.count(bound.statements, query)
-        if not bound.table.exists:
-            return 0
-        rows = self._database.connections.run(asked.statement, asked.params, where=bound.where)
-        return int(rows[0][0])
+        return self._reading.count(query)
 
     def size(self) -> Size:
         """Return how many records there are, and the bytes they take with their indexes."""
@@ -105,6 +96,8 @@ class PostgresCollection:
         """Merge a batch in one transaction with its cursor; equal records are not written."""
         return self._merging.merge(batch)
 
-    def apply_if_newer(self, changes: Sequence[Versioned]) -> Sequence[bool]:
-        """Apply each change that is newer than what is here, with its version and op."""
-        return self._merging.apply_if_newer(changes)
+    def apply_if_newer(
+        self, changes: Sequence[Versioned], *, epoch: int | None = None
+    ) -> Sequence[bool]:
+        """Apply each change that is newer than what is here, with its version and ops."""
+        return self._applying.apply(changes, epoch)

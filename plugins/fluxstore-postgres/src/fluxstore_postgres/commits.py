@@ -6,29 +6,19 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
 import attrs
-import psycopg
 
 from fluxstore import evaluate
-from fluxstore.errors import (
-    BackendUnavailableError,
-    ConflictError,
-    ConstraintError,
-    FluxstoreError,
-    OutcomeUnknown,
-    RecordExistsError,
-    RecordNotFoundError,
-)
-from fluxstore.records import Change, Delete, Intent, Key, Put, Record, Row
-from fluxstore_postgres.failures import RETRIED, SilentServer
+from fluxstore.errors import ConflictError, RecordExistsError, RecordNotFoundError
+from fluxstore.records import Change, Delete, Intent, Key, Put, Record, Row, Versioned
 from fluxstore_postgres.references import References
 from fluxstore_postgres.residues import SideResidue
+from fluxstore_postgres.retrying import retried
 from fluxstore_postgres.rules import refuse_broken
 from fluxstore_postgres.statements import identifier, statement
 from fluxstore_postgres.tabling import Bound, Tabling, key_arrays
 from fluxstore_postgres.unit import Unit
 from fluxstore_postgres.writes import PLAIN, Ask
 
-ATTEMPTS = 5
 FORGET_EVERY = 1000
 """How many operations are noted before old ones are forgotten."""
 T = TypeVar("T")
@@ -48,6 +38,7 @@ class Commits:
         self, changes: Sequence[Change], *, expect: Mapping[Key, Row], op_id: str | None
     ) -> dict[Key, Record]:
         """Make *changes*; return the records of the puts as they are now."""
+        self._database.connections.told.clear()
         bound = self._tabling.made()
         for change in changes:
             if isinstance(change, Put):
@@ -57,8 +48,12 @@ class Commits:
             bound = self._tabling.made()
         if len(changes) == 1 and self._is_plain(bound, changes[0], expect):
             expected = expect.get(changes[0].key)
-            return self._retried(lambda: self._alone(bound, changes[0], expected, op_id), op_id)
+            alone = changes[0]
+            return self._retried(lambda: self._alone(bound, alone, expected, op_id), op_id)
         return self._retried(lambda: self._together(bound, changes, expect, op_id), op_id)
+
+    def _retried(self, work: Callable[[], T], op_id: str | None) -> T:
+        return retried(self._database.connections, work, op_id)
 
     def _is_plain(self, bound: Bound, change: Change, expect: Mapping[Key, Row]) -> bool:
         """Tell whether a change is one statement: no side table, no reference to look after.
@@ -82,8 +77,9 @@ class Commits:
             ask = Ask(expected, op_id, self._codec.key_text(change.key) if op_id else "")
         asked, params = bound.statements.writes.prepared(change, ask)
         where = attrs.evolve(bound.where, key=change.key)
-        run = self._database.connections.run
-        rows = run(asked, params, where=where, writes=True, op_id=op_id or "")
+        rows = self._database.connections.run(
+            asked, params, where=where, writes=True, op_id=op_id or ""
+        )
         if op_id is not None:
             (is_known, *row) = rows[0]
             if is_known:
@@ -92,7 +88,17 @@ class Commits:
             self._count_noted()
         if not rows:
             raise self._conflict(change.key) if expected is not None else self._missed(change)
-        return {} if isinstance(change, Delete) else bound.rows.records(rows)
+        if isinstance(change, Delete):
+            return {}
+        return {change.key: self._versioned(bound.rows.record(rows[0]))}
+
+    def _versioned(self, record: Record) -> Record:
+        """Return *record* with the version that the statement which wrote it was told."""
+        told = self._database.connections.told
+        if not told:
+            return record
+        about = self._tabling.entity.name, self._codec.key_text(record.key)
+        return attrs.evolve(record, version=told[about]) if about in told else record
 
     # several
 
@@ -122,15 +128,19 @@ class Commits:
             unit.run(statement("session", "judge"))
 
     def _one(self, unit: Unit, bound: Bound, change: Change, references: References) -> None:
-        where = attrs.evolve(bound.where, key=change.key)
         if isinstance(change, Delete):
             references.delete_referring(unit, change.key)
+        if not self.write(unit, bound, change):
+            raise self._missed(change)
+
+    def write(self, unit: Unit, bound: Bound, change: Change) -> bool:
+        """Make a change in a transaction that is open, references aside; ``False``: it missed."""
+        where = attrs.evolve(bound.where, key=change.key)
         asked, params = bound.statements.writes.prepared(change)
         rows = unit.run(asked, params, where=where)
-        if not rows:
-            raise self._missed(change)
-        if not bound.table.is_own:
+        if rows and not bound.table.is_own:
             SideResidue(bound, self._database).follow(unit, change, rows[0])
+        return bool(rows)
 
     def note(self, unit: Unit, keys: Iterable[Key], op_id: str) -> bool:
         """Note an operation on *keys*; tell whether it is a new one."""
@@ -142,10 +152,11 @@ class Commits:
         self._count_noted()
         return all(noted)
 
-    def _count_noted(self) -> None:
+    def _count_noted(self, count: int = 1) -> None:
         """Forget old operations every now and then; a failure is the next one's to mend."""
-        self._noted += 1
-        if self._noted % FORGET_EVERY == 0:
+        self._noted += count
+        if self._noted >= FORGET_EVERY:
+            self._noted = 0
             ledger = identifier(self._database.make_ledger())
             self._database.connections.run(statement("ops", "forget", ledger=ledger), writes=True)
 
@@ -156,11 +167,16 @@ class Commits:
         self._one(unit, bound, change, self._tabling.references(bound))
         return 1
 
-    def put_in(self, unit: Unit, bound: Bound, put: Put) -> None:
-        """Make a put in a transaction that is open."""
-        references = self._tabling.references(bound)
-        self._one(unit, bound, put, references)
-        references.refuse_dangling(unit, [put])
+    def note_many(self, unit: Unit, changes: Sequence[Versioned]) -> None:
+        """Note the operations that come with *changes*, so that a repetition is known here."""
+        pairs = [(self._codec.key_text(c.key), op_id) for c in changes for op_id in c.op_ids]
+        if pairs:
+            keys, op_ids = zip(*pairs, strict=True)
+            entity = self._tabling.entity.name
+            params = {"entity": entity, "keys": list(keys), "op_ids": list(op_ids)}
+            ledger = identifier(self._database.ledger_schema)
+            unit.run(statement("ops", "note_many", ledger=ledger), params)
+            self._count_noted(len(pairs))
 
     def _expect(self, unit: Unit, bound: Bound, expect: Mapping[Key, Row]) -> None:
         if not expect:
@@ -197,29 +213,3 @@ class Commits:
         if isinstance(change, Put) and change.intent is Intent.CREATE:
             return RecordExistsError("a record with that key is there already", **facts)
         return RecordNotFoundError("no such record", **facts)
-
-    def _retried(self, work: Callable[[], T], op_id: str | None) -> T:
-        """Return what *work* returns, tried again where that is safe.
-
-        After a deadlock nothing has happened; after a lost connection an operation with an id may
-        be repeated: if it had happened, it is known. A transaction that is open decides itself.
-        """
-        attempts = 1 if self._database.connections.is_in_unit else ATTEMPTS
-        for _ in range(attempts - 1):
-            try:
-                return work()
-            except (BackendUnavailableError, OutcomeUnknown, ConstraintError) as error:
-                if not _may_repeat(error, op_id):
-                    raise
-        return work()
-
-
-def _may_repeat(error: FluxstoreError, op_id: str | None) -> bool:
-    cause = error.__cause__
-    if not isinstance(cause, psycopg.Error):
-        return False
-    if isinstance(error, OutcomeUnknown):
-        return bool(op_id) and not isinstance(cause, SilentServer)
-    if isinstance(error, ConstraintError):  # the same operation, at the same moment
-        return bool(op_id) and cause.diag.constraint_name == "ops_pkey"
-    return cause.sqlstate in RETRIED

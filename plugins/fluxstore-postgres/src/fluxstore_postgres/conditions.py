@@ -26,7 +26,6 @@ from fluxstore_postgres.statements import (
     Statement,
     filled,
     listed,
-    statement,
     word,
 )
 from fluxstore_postgres.tables import Column
@@ -80,7 +79,7 @@ def count(statements: RecordStatements, query: Query) -> Asked:
     params = Parameters()
     conditions = _conditions(statements, query.filters, params)
     where = listed(conditions or [TRUE], " AND ")
-    made = statement("records", "count", table=statements.table.path, where=where)
+    made = statements.governed("count", table=statements.table.path, where=where)
     return Asked(attrs.evolve(made, is_prepared=False), params)
 
 

@@ -12,10 +12,12 @@ from typing import Any, TypeVar
 import attrs
 import msgspec
 import psycopg
+from psycopg.errors import Diagnostic
 from psycopg.rows import TupleRow
 from psycopg.types.json import set_json_loads
 from psycopg_pool import ConnectionPool, PoolTimeout
 
+from fluxstore.records import UNTOUCHED, Version
 from fluxstore_postgres.dsn import Target
 from fluxstore_postgres.failures import SilentServer, Where, is_lost, outcome, translated
 from fluxstore_postgres.settings import Settings
@@ -31,6 +33,8 @@ TROUBLE_SECONDS = 0.1
 """How long to wait at a time for a connection while making one fails."""
 HEAD_START_SECONDS = 1.0
 """How much longer than the server's own timeout the watchdog waits."""
+VERSION_STATE = "FX000"
+"""Of the notice by which a trigger tells the version that a record was given (capture.sql)."""
 DRIVER_ERRORS = (psycopg.Error, PoolTimeout, OSError)
 
 
@@ -70,6 +74,14 @@ class Connections:
         except BaseException:
             self._watchdog.close()
             raise
+
+    @property
+    def told(self) -> dict[tuple[str, str], Version]:
+        """The versions that this thread's statements were told, by entity and key text."""
+        told: dict[tuple[str, str], Version] | None = getattr(self._thread, "told", None)
+        if told is None:
+            told = self._thread.told = {}
+        return told
 
     @property
     def is_in_unit(self) -> bool:
@@ -182,6 +194,13 @@ class Connections:
         self._pool.close()
         self._watchdog.close()
 
+    def _hear(self, notice: Diagnostic) -> None:
+        """Keep the version that a trigger of ours tells."""
+        if notice.sqlstate == VERSION_STATE:
+            about = notice.table_name or "", notice.column_name or ""
+            epoch, seq = map(int, (notice.message_primary or "").split())
+            self.told[about] = max(Version(epoch, seq), self.told.get(about, UNTOUCHED))
+
     def _tell_if_slow(self, name: str, seconds: float) -> None:
         if seconds >= self._slow_seconds:
             logger.warning("%s: slow query: %s took %.3f s", self.backend, name, seconds)
@@ -246,6 +265,7 @@ class Connections:
 
     def _configure(self, link: Link) -> None:
         link.call = self._watchdog.watch(link)
+        link.add_notice_handler(self._hear)
         set_json_loads(_json, link)
         milliseconds = str(max(1, round(self.timeout_seconds * 1000)))
         params = {"timeout": milliseconds, "read_only": "on" if self._read_only else "off"}

@@ -7,7 +7,7 @@ import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
-from fluxstore.adapter import Opening, Use
+from fluxstore.adapter import Control, Opening, Use
 from fluxstore.entity import Entity
 from fluxstore.errors import ConfigError, UnsupportedError
 from fluxstore_postgres import ddl
@@ -18,10 +18,10 @@ from fluxstore_postgres.failures import Constraint, Where
 from fluxstore_postgres.settings import EntitySettings, Settings
 from fluxstore_postgres.statements import (
     Part,
-    Statement,
     composed,
     identifier,
     literal,
+    plain,
     statement,
 )
 from fluxstore_postgres.tables import Table, own_table
@@ -79,6 +79,11 @@ class Database:
         """Return the entity's table as the last look saw it; nothing is asked."""
         return self._tables.get(entity.name)
 
+    @property
+    def tables(self) -> Sequence[Table]:
+        """The tables of all entities that the last look saw."""
+        return list(self._tables.values())
+
     def planned(self, entity: Entity) -> Table:
         """Return the entity's table as it is, or as it would be made."""
         return self.table(entity) or self.own(entity)
@@ -110,12 +115,12 @@ class Database:
             self.look()
             missing = [entity for entity in wanted if self.table(entity) is None]
             for one in self.statements_to_make(missing):
-                unit.run(_plain(one))
+                unit.run(plain(one))
             self.look()
             for one in self._statements_to_complete(missing, is_new=True) if whole else ():
-                unit.run(_plain(one))
+                unit.run(plain(one))
             self.look()
-            self._capture(unit, missing)
+            self._capture(unit)
 
     def make_all(self) -> None:
         """Make every table and the ledger before a transaction, which they must not be part of.
@@ -132,10 +137,10 @@ class Database:
         with self._lock, self._making(math.inf) as unit:
             self.look()
             for one in self._statements_to_complete(entities, is_new=False):
-                unit.run(_plain(one))
+                unit.run(plain(one))
             self.look()
             for one in self._statements_to_validate(entities):
-                unit.run(_plain(one))
+                unit.run(plain(one))
 
     def statements_to_make(self, entities: Iterable[Entity]) -> list[Part]:
         """Return what makes the tables of *entities*, without indexes and references."""
@@ -195,26 +200,26 @@ class Database:
                 schema, mark = identifier(self.ledger_schema), literal(LEDGER_MARK)
                 text = composed("ledger_tables", "make", schema=schema, mark=mark)
                 unit.do("make", lambda: unit.link.execute(text.as_string(None).encode()))
+                for part in Capture(self.ledger_schema).functions():
+                    unit.run(plain(part))
                 self._has_ledger = True
         return self.ledger_schema
 
-    def govern(self) -> None:
-        """Fence and capture writes to every table that is there, from now on."""
-        self.make_ledger()
-        with self._lock, self._making() as unit:
-            self.look()
-            Capture(self.ledger_schema).make(unit, list(self._tables.values()))
-
-    def _capture(self, unit: Unit, entities: Iterable[Entity]) -> None:
+    def _capture(self, unit: Unit) -> None:
         """Bring new tables under the control that there is."""
-        capture = Capture(self.ledger_schema)
-        if self._has_ledger and capture.is_wanted(unit):
-            tables = [self.known_table(entity) for entity in entities]
-            capture.make(unit, [table for table in tables if table is not None])
+        if self._has_ledger:
+            asked = statement("ledger", "controls", ledger=identifier(self.ledger_schema))
+            controls = {str(entity): Control(*row) for entity, *row in unit.run(asked)}
+            for part in Capture(self.ledger_schema).changes(unit, self.tables, controls):
+                unit.run(plain(part))
 
     def where(self, entity: Entity, key: object = None) -> Where:
         """Return what a message says a statement was about."""
         return Where(self.backend, entity.name, key, self.constraints, self._fields(entity))
+
+    def where_all(self) -> Where:
+        """Return the same for what is about all tables."""
+        return Where(self.backend, constraints=self.constraints)
 
     # how
 
@@ -276,11 +281,6 @@ class Database:
         with self.connections.unit(Where(self.backend), seconds=seconds) as unit:
             unit.run(statement("ddl", "lock_making"))
             yield unit
-
-
-def _plain(part: Part) -> Statement:
-    text = part.as_string(None)
-    return Statement(" ".join(text.split()[:3]).lower(), "", text.encode(), is_prepared=False)
 
 
 def _spot(entity: Entity, own: EntitySettings | None, schema: str) -> Spot:

@@ -26,6 +26,9 @@ from fluxstore.errors import (
 RETRIED = frozenset({"40001", "40P01"})
 """Serialization failures and deadlocks: nothing happened, and the next attempt may go through."""
 
+IN_THE_WAY = frozenset({"55P03", "40P01"})
+"""A lock was not to be had in time, or only in a circle."""
+
 
 @attrs.frozen
 class Constraint:
@@ -66,6 +69,12 @@ def is_lost(error: BaseException) -> bool:
     return isinstance(error, psycopg.OperationalError) and (
         error.sqlstate is None or error.sqlstate in LOST
     )
+
+
+def state_of(error: FluxstoreError) -> str:
+    """Return the server's own code of a translated error, or an empty string."""
+    cause = error.__cause__
+    return (cause.sqlstate or "") if isinstance(cause, psycopg.Error) else ""
 
 
 def outcome(
@@ -236,7 +245,7 @@ STATES: Mapping[str, Make] = {
     "42P01": _no_table,
     "42703": _no_table,
     "3F000": _no_table,
-    # raised by our own triggers (sql/capture.sql)
+    # raised by our own functions (sql/capture.sql)
     "FX001": _sealed,
     "FX002": _stale,
 }

@@ -6,14 +6,13 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-import attrs
 import msgspec
 
-from fluxstore.adapter import Control, Cursor, Mark, Part
+from fluxstore.adapter import Backlog, Control, Cursor, Mark, Part
 from fluxstore.codec import Codec
 from fluxstore.errors import LeaseError
 from fluxstore.records import Key, Problem, Reason, Rejected, Version
-from fluxstore_postgres.capture import CONTROL_LOCK
+from fluxstore_postgres.control import Controls, Step
 from fluxstore_postgres.database import Database
 from fluxstore_postgres.forms import escaped
 from fluxstore_postgres.statements import Statement, identifier, statement
@@ -26,26 +25,32 @@ class PostgresLedger:
     def __init__(self, database: Database) -> None:
         """Look at nothing yet."""
         self._database = database
+        self._controls = Controls(database)
 
     # control
 
+    def controls(self) -> Mapping[str, Control]:
+        """Return every control record by entity (or ``*``)."""
+        return self._controls.all()
+
     def control(self, entity: str) -> Control | None:
         """Return the control record of *entity*, else that of ``*``, else ``None``."""
-        rows = self._ask("control", entity=entity)
-        return _control(rows[0]) if rows else None
+        return self._controls.of(entity)
 
-    def set_control(self, entity: str, expected: Control | None, control: Control) -> bool:
-        """Compare and set under the exclusive fence; ``False`` unless *expected* is there."""
-        self._database.govern()  # first the fence, then what it is to keep
-        with self._writing() as unit:
-            lock = CONTROL_LOCK.format(self._database.ledger_schema)
-            unit.run(self._statement("fence"), {"name": lock})
-            rows = unit.run(self._statement("own_control"), {"entity": entity})
-            if (_control(rows[0]) if rows else None) != expected:
-                return False
-            facts = {name: str(value) for name, value in attrs.asdict(control).items()}
-            unit.run(self._statement("write_control"), {"entity": entity, **facts})
-            return True
+    def set_control(
+        self,
+        entity: str,
+        expected: Control | None,
+        control: Control | None,
+        *,
+        purge: bool = False,
+        patience_seconds: float = 5.0,
+    ) -> bool:
+        """Compare and set under the exclusive fence, triggers and *purge* in the same transaction.
+
+        ``False`` unless *expected* is there; ``LeaseError`` names who holds the fence too long.
+        """
+        return self._controls.change(Step(entity, expected, control, purge), patience_seconds)
 
     # versions and marks
 
@@ -56,6 +61,13 @@ class PostgresLedger:
         rows = self._ask("versions", entity=entity, keys=list(texts))
         return {texts[text]: Version(epoch, seq, gone) for text, epoch, seq, gone in rows}
 
+    def operations(self, entity: str, keys: Sequence[Key]) -> Mapping[Key, Sequence[str]]:
+        """Return the ids of the operations that changed *keys* and may still be repeated."""
+        codec = self._codec(entity)
+        texts = {codec.key_text(key): key for key in keys}
+        rows = self._ask("operations", entity=entity, keys=list(texts))
+        return {texts[text]: tuple(op_ids) for text, op_ids in rows}
+
     def marks(self, entity: str, limit: int) -> Sequence[Mark]:
         """Return up to *limit* marks of the outbox, oldest first."""
         codec = self._codec(entity)
@@ -64,6 +76,12 @@ class PostgresLedger:
             Mark(entity, codec.key_of_text(text), Version(epoch, seq, gone))
             for text, epoch, seq, gone in rows
         ]
+
+    def backlog(self, entity: str) -> Backlog:
+        """Return how many marks of *entity* there are, and how old the oldest is."""
+        rows = self._ask("backlog", entity=entity)
+        count, seconds = rows[0] if rows else (0, 0.0)
+        return Backlog(count, max(0.0, seconds))
 
     def clear(self, marks: Sequence[Mark]) -> int:
         """Clear each mark that still is the one given; return how many."""
@@ -79,6 +97,20 @@ class PostgresLedger:
             return len(unit.run(self._statement("clear"), params))
 
     # migrations
+
+    def fact(self, name: str) -> Any:
+        """Return the JSON value that is kept under *name*, or ``None``."""
+        rows = self._ask("fact", name=name)
+        return msgspec.json.decode(rows[0][0]) if rows else None
+
+    def set_fact(self, name: str, value: Any) -> None:
+        """Keep a JSON value under *name*, durably; ``None`` forgets it."""
+        with self._writing() as unit:
+            if value is None:
+                unit.run(self._statement("drop_fact"), {"name": name})
+            else:
+                text = msgspec.json.encode(value).decode()
+                unit.run(self._statement("write_fact"), {"name": name, "value": text})
 
     def cursor(self, migration: str, entity: str) -> Cursor | None:
         """Return where a migration stands, saved by the last merged batch."""
@@ -143,7 +175,7 @@ class PostgresLedger:
             if taken is None or not taken[0]:
                 found = link.execute(statement("ledger", "holder").text, params).fetchone()
                 holder = str(found[0]) if found else "another session"
-                raise LeaseError(f"the lease {name} is held", holder=holder)
+                raise LeaseError(f"the lease {name} is held by {holder}", holder=holder)
             yield
 
     # how
@@ -165,11 +197,6 @@ class PostgresLedger:
 
     def _codec(self, entity: str) -> Codec:
         return Codec.of(self._database.entities[entity])
-
-
-def _control(row: Sequence[Any]) -> Control:
-    epoch, role, phase, migration, format_ = row
-    return Control(epoch, role, phase, migration, format_)
 
 
 def _lines(entity: str, rejected: Iterable[Rejected]) -> Iterator[str]:

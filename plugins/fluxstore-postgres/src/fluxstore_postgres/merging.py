@@ -14,14 +14,15 @@ from fluxstore.errors import (
     ConstraintError,
     FluxstoreError,
 )
-from fluxstore.records import Delete, Key, Problem, Reason, Record, Rejected, Versioned
-from fluxstore_postgres.applying import Applying
+from fluxstore.records import Delete, Key, Problem, Reason, Record, Rejected
+from fluxstore_postgres.batch_fence import BatchFence
 from fluxstore_postgres.commits import Commits
 from fluxstore_postgres.references import References
+from fluxstore_postgres.retrying import retried
 from fluxstore_postgres.rows import document_text
 from fluxstore_postgres.rules import broken
 from fluxstore_postgres.staging import Staging
-from fluxstore_postgres.statements import identifier, literal, statement
+from fluxstore_postgres.statements import identifier, statement
 from fluxstore_postgres.tabling import Bound, Tabling
 from fluxstore_postgres.unit import Unit
 
@@ -36,6 +37,8 @@ class _Undone(Exception):  # noqa: N818 - it is no error: a trial is taken back
 class _Came:
     """What has come of a batch so far."""
 
+    is_live: bool = False
+    """Whether the rules between records were judged at the authority."""
     written: int = 0
     refused: list[Rejected] = attrs.field(factory=list)
 
@@ -48,28 +51,37 @@ class Merging:
         self._tabling = tabling
         self._database = tabling.database
         self._codec = tabling.codec
-        self._applying = Applying(tabling)
+        self._fencing = BatchFence(tabling)
         self._is_fresh: bool | None = None
         """Whether this merger found the table empty: then records are new."""
 
     def merge(self, batch: Batch) -> Merged:
         """Merge *batch*; a record that breaks a rule is refused, the others are not held up."""
-        bound = self._tabling.made(whole=self._database.use is not Use.TARGET)
-        if batch.cursor is not None or _needs_side_table(bound, batch.records):
+        is_live = batch.epoch is not None
+        bound = self._tabling.made(whole=self._database.use is not Use.TARGET and not is_live)
+        if is_live or batch.cursor is not None or _needs_side_table(bound, batch.records):
             self._database.make_ledger()
             bound = self._tabling.made()
+        connections = self._database.connections
+        return retried(connections, lambda: self._merge_all(bound, batch))
+
+    def _merge_all(self, bound: Bound, batch: Batch) -> Merged:
         with self._bulk(bound) as unit:
-            self._fence(unit)
-            came = _Came()
-            deleted = self._delete(unit, bound, batch.deletes, came)
-            records = list({record.key: record for record in batch.records}.values())
-            count = len(records)
+            self._fencing.close(unit, batch.epoch)
+            came = _Came(is_live=batch.epoch is not None)
+            touched = self._fencing.touched(unit, batch)
+            deletes = [key for key in batch.deletes if key not in touched]
+            deleted = self._delete(unit, bound, deletes, came)
+            records = {record.key: record for record in batch.records}
             refused_before = len(came.refused)
-            self._write(unit, bound, records, came)
+            fresh = [record for key, record in records.items() if key not in touched]
+            self._write(unit, bound, fresh, came)
             if batch.cursor is not None:
                 self._save(unit, batch.cursor)
+            self._fencing.open(unit)
         refused = len(came.refused) - refused_before
-        return Merged(came.written, count - came.written - refused, deleted, tuple(came.refused))
+        unchanged = len(records) - came.written - refused
+        return Merged(came.written, unchanged, deleted, tuple(came.refused))
 
     def foresee(self, records: Sequence[Record]) -> Sequence[Rejected]:
         """Return what ``merge`` would refuse, references apart; what is tried is taken back.
@@ -86,10 +98,6 @@ class Merging:
                 self._try(unit, bound, some, came)
                 raise _Undone
         return came.refused
-
-    def apply_if_newer(self, changes: Sequence[Versioned]) -> Sequence[bool]:
-        """Apply each change that is newer than what is here."""
-        return self._applying.apply(changes)
 
     def _bulk(self, bound: Bound) -> AbstractContextManager[Unit]:
         connections = self._database.connections
@@ -137,7 +145,8 @@ class Merging:
 
     def _write(self, unit: Unit, bound: Bound, records: list[Record], came: _Came) -> None:
         records = self._without_broken(bound, records, came)
-        records = self._without_dangling(unit, bound, records, came)
+        if not came.is_live:  # a parent whose mark is still to be relayed is no missing one
+            records = self._without_dangling(unit, bound, records, came)
         if not records:
             return
         if self._is_new(unit, bound) and self._copied(unit, bound, records):
@@ -268,16 +277,13 @@ class Merging:
         for key in keys:
             try:
                 with unit.savepoint():
-                    deleted += commits.delete_if_there(unit, bound, Delete(key))
+                    delete = commits.write if came.is_live else commits.delete_if_there
+                    deleted += delete(unit, bound, Delete(key))
             except ConstraintError as error:
                 field = ", ".join(error.fields)
                 words = "no record that refers to it expected"
                 came.refused.append(self._refusal(key, Reason.REFERENCE, words, field))
         return deleted
-
-    def _fence(self, unit: Unit) -> None:
-        name = f"{self._database.ledger_schema} {self._tabling.entity.name}"
-        unit.run(statement("merging", "fence", name=literal(name)))
 
     def _save(self, unit: Unit, cursor: Cursor) -> None:
         ledger = identifier(self._database.make_ledger())

@@ -25,12 +25,16 @@ LIMIT = word("%(limit)s")
 
 
 class RecordStatements:
-    """Statement text for a table; *ledger* is the ledger's schema, where it is there."""
+    """Statement text for a table; *ledger* is the ledger's schema, where it is there.
 
-    def __init__(self, table: Table, ledger: str | None) -> None:
+    Of *governed* reads, each asks control in the same statement.
+    """
+
+    def __init__(self, table: Table, ledger: str | None, *, governed: bool = False) -> None:
         """Compose what every statement shares."""
         self.table = table
         self._ledger = identifier(ledger) if ledger else None
+        self._is_governed = governed and ledger is not None
         self.writes = Writes(table, ledger, self.returning)
 
     # shared parts
@@ -65,15 +69,22 @@ class RecordStatements:
 
     def reading(self, name: str, **parts: Part) -> Statement:
         """Return one of the statements that read records."""
-        return statement(
+        parts = {"table": self.table.path, "joins": self.joins, "key": self.key_order, **parts}
+        parts["columns"] = listed([self.columns, word("true AS is_there")])
+        return self.governed(name, **parts)
+
+    def governed(self, name: str, **parts: Part) -> Statement:
+        """Return a statement, with control's consent in it where reads are governed."""
+        if not self._is_governed:
+            return statement("records", name, **parts)
+        made = composed(
             "records",
-            name,
-            columns=self.columns,
-            table=self.table.path,
-            joins=self.joins,
-            key=self.key_order,
-            **parts,
+            "governed",
+            read=composed("records", name, **parts),
+            ledger=self._ledger or NOTHING,
+            entity=literal(self.table.entity.name),
         )
+        return Statement(name, name, made.as_string(None).encode())
 
     def _after(self, *, reads: bool) -> Iterable[Part]:
         if self.table.residue is not None:

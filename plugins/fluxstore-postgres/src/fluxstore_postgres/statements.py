@@ -58,6 +58,12 @@ def composed(file: str, name: str, /, **parts: Part) -> sql.Composed:
     return sql.SQL(text).format(**parts)
 
 
+def plain(part: Part) -> Statement:
+    """Return a statement without parameters, to be run once: DDL."""
+    text = part.as_string(None)
+    return Statement(" ".join(text.split()[:3]).lower(), "", text.encode(), is_prepared=False)
+
+
 def identifier(*names: str) -> Part:
     """Return a quoted, perhaps qualified name."""
     return sql.Identifier(*names)

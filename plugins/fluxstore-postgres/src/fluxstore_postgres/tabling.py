@@ -16,7 +16,7 @@ from fluxstore_postgres.forms import array_text
 from fluxstore_postgres.record_statements import RecordStatements
 from fluxstore_postgres.references import References
 from fluxstore_postgres.rows import Rows
-from fluxstore_postgres.statements import Statement
+from fluxstore_postgres.statements import Statement, identifier, statement
 from fluxstore_postgres.tables import Table
 
 
@@ -34,10 +34,11 @@ class Bound:
 class Tabling:
     """One entity's table, bound when it is there; a binding is immutable and swapped whole."""
 
-    def __init__(self, entity: Entity, database: Database) -> None:
-        """Bind nothing yet."""
+    def __init__(self, entity: Entity, database: Database, *, governed: bool = False) -> None:
+        """Bind nothing yet; of *governed* reads, each asks control in the same statement."""
         self.entity = entity
         self.database = database
+        self._is_governed = governed
         self.codec = Codec.of(entity)
         self._bound: Bound | None = None
         self._references: tuple[Bound, int, References] | None = None
@@ -79,10 +80,9 @@ class Tabling:
     def read(self, keys: Sequence[Key]) -> dict[Key, Record]:
         """Return the records of *keys*; a missing key is absent."""
         bound = self.bound()
-        if bound is None:
-            return {}
-        keys = [key for key in keys if self._can_be(bound.table, key)]
-        if not keys:
+        keys = [] if bound is None else [key for key in keys if self._can_be(bound.table, key)]
+        if bound is None or not keys:
+            self.let_nothing_be_read()
             return {}
         if len(keys) == 1:
             records = self.records(bound.statements.read_one, bound.table.key_inputs(keys[0]))
@@ -96,12 +96,22 @@ class Tabling:
         if bound is None:
             return []
         rows = self.database.connections.run(asked, params, where=bound.where)
+        if len(rows) == 1 and not rows[0][-1]:  # control's consent to nothing
+            return []
         make = bound.rows.record
         return [make(row) for row in rows]
 
+    def let_nothing_be_read(self) -> None:
+        """Ask control where an answer needs no look at the table: not to be there is one, too."""
+        if self._is_governed and self.database.ledger is not None:
+            ledger = identifier(self.database.ledger)
+            where = self.database.where(self.entity)
+            asked = statement("ledger", "serves", ledger=ledger)
+            self.database.connections.run(asked, {"entity": self.entity.name}, where=where)
+
     def _bind(self, table: Table) -> Bound:
         ledger = self.database.ledger
-        statements = RecordStatements(table, ledger)
+        statements = RecordStatements(table, ledger, governed=self._is_governed)
         where = self.database.where(self.entity)
         return Bound(table, ledger, statements, Rows(table, self.database.backend), where)
 

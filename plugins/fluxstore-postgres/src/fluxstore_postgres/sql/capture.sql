@@ -1,31 +1,69 @@
--- Fence and capture: triggers that check control before each write, and keep versions and marks.
+-- Fence and capture: control is checked before each write, and versions and marks are kept.
 
--- fence_function: refuses a write unless control lets this backend take it
-CREATE OR REPLACE FUNCTION {ledger}.fence() RETURNS trigger
-LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $body$
+-- make_serves: whether control lets this backend answer; part of each governed read
+CREATE OR REPLACE FUNCTION {ledger}.serves(about text) RETURNS boolean
+-- In the read's own snapshot. Not a definer's: who reads records through fluxstore reads control.
+LANGUAGE plpgsql STABLE PARALLEL SAFE AS $body$
 DECLARE
-    found record;
-    applies boolean := coalesce(current_setting('fluxstore.mode', true), '') = 'apply';
-    wanted text := CASE WHEN applies THEN 'follower' ELSE 'authority' END;
+    here record;
 BEGIN
-    -- The lock first, then control in the next statement's snapshot: a check in the write's own
-    -- snapshot, or in one statement with the lock, would pass a seal that was just finished.
-    PERFORM pg_advisory_xact_lock_shared(hashtextextended({lock}, 1));
-    IF current_setting('transaction_isolation') = 'read committed' THEN
-        SELECT epoch, role INTO found FROM {ledger}.control
-        WHERE entity IN (TG_ARGV[0], '*') ORDER BY entity = '*' LIMIT 1;
-    ELSE  -- an older snapshot must not hide a newer control
-        SELECT epoch, role INTO found FROM {ledger}.control
-        WHERE entity IN (TG_ARGV[0], '*') ORDER BY entity = '*' LIMIT 1 FOR SHARE;
+    SELECT epoch, role INTO here FROM {ledger}.control
+    WHERE entity IN (about, '*') ORDER BY entity = '*' LIMIT 1;
+    IF here.role IS NULL OR here.role IN ('authority', 'sealed') THEN
+        RETURN true;
     END IF;
-    IF found.role IS NULL OR found.role = wanted THEN
-        RETURN NULL;
-    END IF;
-    RAISE EXCEPTION '% is % since epoch %', TG_ARGV[0], found.role, found.epoch
-        USING ERRCODE = CASE WHEN found.role IN ('sealed', 'committing') THEN 'FX001' ELSE 'FX002' END;
+    RAISE EXCEPTION '% is % since epoch %', about, here.role, here.epoch
+        USING ERRCODE = CASE here.role WHEN 'committing' THEN 'FX001' ELSE 'FX002' END;
 END $body$
 
--- keep_function: refuses to empty a table past its ledger
+-- make_admit: refuses a write unless control lets this backend take it, until the transaction ends
+CREATE OR REPLACE FUNCTION {ledger}.admit(about text, mode text, wanted_epoch bigint)
+RETURNS void
+LANGUAGE plpgsql VOLATILE AS $body$
+DECLARE
+    here record;
+BEGIN
+    -- The locks first, then control in the next statement's snapshot: a check in the write's own
+    -- snapshot, or in one statement with the lock, would pass a seal that was just finished.
+    PERFORM pg_advisory_xact_lock_shared(hashtextextended({lock} || '*', 1)),
+            pg_advisory_xact_lock_shared(hashtextextended({lock} || about, 1));
+    IF current_setting('transaction_isolation') <> 'read committed' THEN
+        -- An older snapshot must not hide a newer control: then this row has changed or is unseen.
+        PERFORM FROM {ledger}.turn FOR SHARE;
+        IF NOT FOUND THEN
+            RAISE EXCEPTION 'control of % is newer than this snapshot', about
+                USING ERRCODE = 'serialization_failure';
+        END IF;
+    END IF;
+    SELECT epoch, role, phase INTO here FROM {ledger}.control
+    WHERE entity IN (about, '*') ORDER BY entity = '*' LIMIT 1;
+    IF here.role IS NULL AND wanted_epoch IS NULL
+       OR (CASE mode
+           WHEN 'apply' THEN here.role = 'follower'
+                             AND here.epoch = coalesce(wanted_epoch, here.epoch)
+           WHEN 'merge' THEN here.role = 'follower' OR here.phase = 'off'
+           ELSE here.role = 'authority' END) THEN
+        RETURN;
+    END IF;
+    RAISE EXCEPTION '% is % since epoch %', about,
+        coalesce(here.role, 'without control'), coalesce(here.epoch, 0)
+        USING ERRCODE = CASE WHEN here.role IN ('sealed', 'committing')
+                             AND mode NOT IN ('apply', 'merge') THEN 'FX001' ELSE 'FX002' END;
+END $body$
+
+-- make_fence: the same for every statement of any client
+CREATE OR REPLACE FUNCTION {ledger}.fence() RETURNS trigger
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $body$
+BEGIN
+    PERFORM {ledger}.admit(
+        TG_ARGV[0],
+        coalesce(current_setting('fluxstore.mode', true), ''),
+        nullif(current_setting('fluxstore.epoch', true), '')::bigint
+    );
+    RETURN NULL;
+END $body$
+
+-- make_keep: refuses to empty a table past its ledger
 CREATE OR REPLACE FUNCTION {ledger}.keep() RETURNS trigger
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $body$
 BEGIN
@@ -33,68 +71,83 @@ BEGIN
         USING ERRCODE = 'FX003';
 END $body$
 
--- capture_function: gives each touched record of one table its next version, and a mark
+-- make_note: what capture does for keys of one sort: their next versions, and marks
+CREATE OR REPLACE FUNCTION {ledger}.note(
+    about text, keys text[], existed boolean, gone boolean, control_epoch bigint
+) RETURNS void
+LANGUAGE plpgsql VOLATILE AS $body$
+DECLARE
+    one record;
+BEGIN
+    WITH noted AS (
+        INSERT INTO {ledger}.versions AS v (entity, key, epoch, seq, deleted)
+        SELECT about, k.key, control_epoch, CASE WHEN existed THEN 2 ELSE 1 END, gone
+        FROM unnest(keys) AS k (key) ORDER BY k.key
+        ON CONFLICT (entity, key) DO UPDATE SET
+            epoch = excluded.epoch, seq = v.seq + 1, deleted = excluded.deleted
+        RETURNING v.key, v.epoch, v.seq
+    ), marked AS (
+        INSERT INTO {ledger}.outbox AS m (entity, key, epoch, seq)
+        SELECT about, noted.key, noted.epoch, noted.seq FROM noted
+        ON CONFLICT (entity, key) DO UPDATE SET
+            epoch = excluded.epoch, seq = excluded.seq, number = DEFAULT
+    )
+    SELECT noted.key, noted.epoch, noted.seq INTO one FROM noted LIMIT 1;
+    IF cardinality(keys) = 1 AND current_setting('fluxstore.tell', true) = 'on' THEN
+        -- The writer learns the version that it was given without asking in a second statement.
+        RAISE NOTICE USING ERRCODE = 'FX000', MESSAGE = one.epoch || ' ' || one.seq,
+            TABLE = about, COLUMN = one.key;
+    END IF;
+END $body$
+
+-- make_rights: only who owns the ledger may put its functions behind a table
+REVOKE ALL ON FUNCTION {ledger}.fence(), {ledger}.keep() FROM PUBLIC
+
+-- make_capture: gives each touched record of one table its next version, and a mark
 CREATE OR REPLACE FUNCTION {function}() RETURNS trigger
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $body$
 DECLARE
     control record;
 BEGIN
-    IF coalesce(current_setting('fluxstore.mode', true), '') = 'apply' THEN
+    IF coalesce(current_setting('fluxstore.mode', true), '') IN ('apply', 'merge') THEN
         RETURN NULL;  -- who applies another backend's changes writes their versions, too
     END IF;
     SELECT epoch, phase INTO control FROM {ledger}.control
     WHERE entity IN ({entity}, '*') ORDER BY entity = '*' LIMIT 1;
+    IF control.epoch IS NULL OR control.phase = 'off' THEN
+        RETURN NULL;  -- an administrator may make triggers before there is control
+    END IF;
     IF TG_OP = 'INSERT' THEN
-        PERFORM {ledger}.note({entity}, array_agg({new_key}), false, false, control.epoch, control.phase)
+        PERFORM {ledger}.note({entity}, array_agg({new_key}), false, false, control.epoch)
         FROM new_rows AS n;
     ELSIF TG_OP = 'DELETE' THEN
-        PERFORM {ledger}.note({entity}, array_agg({old_key}), true, true, control.epoch, control.phase)
+        PERFORM {ledger}.note({entity}, array_agg({old_key}), true, true, control.epoch)
         FROM old_rows AS o;
     ELSE
-        PERFORM {ledger}.note({entity}, array_agg({old_key}), true, true, control.epoch, control.phase)
+        PERFORM {ledger}.note({entity}, array_agg({old_key}), true, true, control.epoch)
         FROM old_rows AS o WHERE {old_key} NOT IN (SELECT {new_key} FROM new_rows AS n);
         PERFORM {ledger}.note({entity}, array_agg({new_key}), {new_key_is_old}, false,
-                              control.epoch, control.phase)
+                              control.epoch)
         FROM new_rows AS n GROUP BY {new_key_is_old};
     END IF;
     RETURN NULL;
 END $body$
 
--- note_function: what capture does for keys of one sort; sparse without a control record
-CREATE OR REPLACE FUNCTION {ledger}.note(
-    about text, keys text[], existed boolean, gone boolean, control_epoch bigint, phase text
-) RETURNS void
-LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $body$
-    WITH noted AS (
-        INSERT INTO {ledger}.versions AS v (entity, key, epoch, seq, deleted)
-        SELECT about, k.key, coalesce(control_epoch, 0), CASE WHEN existed THEN 2 ELSE 1 END, gone
-        FROM unnest(keys) AS k (key)
-        WHERE control_epoch IS NOT NULL OR EXISTS (
-            SELECT FROM {ledger}.versions AS w WHERE w.entity = about AND w.key = k.key
-        )
-        ON CONFLICT (entity, key) DO UPDATE SET
-            epoch = coalesce(control_epoch, v.epoch), seq = v.seq + 1, deleted = excluded.deleted
-        RETURNING v.key, v.epoch, v.seq
-    )
-    INSERT INTO {ledger}.outbox AS m (entity, key, epoch, seq)
-    SELECT about, noted.key, noted.epoch, noted.seq FROM noted
-    WHERE control_epoch IS NOT NULL AND phase <> 'off'
-    ON CONFLICT (entity, key) DO UPDATE SET
-        epoch = excluded.epoch, seq = excluded.seq, number = DEFAULT
-$body$
+-- make_capture_rights: the same for a table's own function
+REVOKE ALL ON FUNCTION {function}() FROM PUBLIC
 
--- has_triggers: the tables that are governed already
-SELECT DISTINCT n.nspname, c.relname
+-- triggers: what this ledger has on which tables, and of which entity
+SELECT n.nspname, c.relname, g.tgname,
+       convert_from(trim(TRAILING '\x00'::bytea FROM g.tgargs), 'UTF8')
 FROM pg_trigger AS g
 JOIN pg_class AS c ON c.oid = g.tgrelid
 JOIN pg_namespace AS n ON n.oid = c.relnamespace
-WHERE g.tgname = 'fluxstore_fence' AND NOT g.tgisinternal
+JOIN pg_proc AS p ON p.oid = g.tgfoid
+JOIN pg_namespace AS l ON l.oid = p.pronamespace
+WHERE l.nspname = %(ledger)s AND NOT g.tgisinternal
 
--- is_governed: whether anything in the ledger asks for triggers
-SELECT EXISTS (SELECT FROM {ledger}.control) OR EXISTS (SELECT FROM {ledger}.versions)
-
--- patience: how long to wait for the locks that making triggers takes
-SET LOCAL lock_timeout = '5s'
+-- patience: how long to wait for each lock that a change of control or of triggers takes
+SET LOCAL lock_timeout = '200ms'
 
 -- fence_trigger: control is checked before each statement
 CREATE TRIGGER fluxstore_fence BEFORE INSERT OR UPDATE OR DELETE ON {table}
@@ -106,16 +159,19 @@ FOR EACH STATEMENT EXECUTE FUNCTION {ledger}.keep({entity})
 
 -- insert_trigger: what was inserted is captured
 CREATE TRIGGER fluxstore_insert AFTER INSERT ON {table} REFERENCING NEW TABLE AS new_rows
-FOR EACH STATEMENT EXECUTE FUNCTION {function}()
+FOR EACH STATEMENT EXECUTE FUNCTION {function}({entity})
 
 -- update_trigger: what was updated is captured
 CREATE TRIGGER fluxstore_update AFTER UPDATE ON {table}
 REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows
-FOR EACH STATEMENT EXECUTE FUNCTION {function}()
+FOR EACH STATEMENT EXECUTE FUNCTION {function}({entity})
 
 -- delete_trigger: what was deleted is captured
 CREATE TRIGGER fluxstore_delete AFTER DELETE ON {table} REFERENCING OLD TABLE AS old_rows
-FOR EACH STATEMENT EXECUTE FUNCTION {function}()
+FOR EACH STATEMENT EXECUTE FUNCTION {function}({entity})
 
 -- always: a trigger of ours fires in every session, whatever it plays
 ALTER TABLE {table} ENABLE ALWAYS TRIGGER {trigger}
+
+-- drop_trigger: the end of one
+DROP TRIGGER IF EXISTS {trigger} ON {table}

@@ -4,6 +4,9 @@
 SELECT epoch, role, phase, migration, format FROM {ledger}.control
 WHERE entity IN (%(entity)s, '*') ORDER BY entity = '*' LIMIT 1
 
+-- controls: every control record
+SELECT entity, epoch, role, phase, migration, format FROM {ledger}.control
+
 -- own_control: the control record of exactly this name, held until we commit
 SELECT epoch, role, phase, migration, format FROM {ledger}.control
 WHERE entity = %(entity)s FOR UPDATE
@@ -19,18 +22,74 @@ ON CONFLICT (entity) DO UPDATE SET
     epoch = excluded.epoch, role = excluded.role, phase = excluded.phase,
     migration = excluded.migration, format = excluded.format
 
+-- drop_control: a control record that is to be no more
+DELETE FROM {ledger}.control WHERE entity = %(entity)s
+
+-- turn: that control has changed, for those whose snapshot is older
+UPDATE {ledger}.turn SET number = number + 1
+
+-- purge: forget versions, marks and cursors of what a control record governs
+WITH governed AS (
+    SELECT DISTINCT entity FROM (
+        SELECT entity FROM {ledger}.versions UNION SELECT entity FROM {ledger}.outbox
+        UNION SELECT entity FROM {ledger}.cursors
+    ) AS e
+    WHERE CASE %(entity)s
+          WHEN '*' THEN entity NOT IN (SELECT entity FROM {ledger}.control)
+          ELSE entity = %(entity)s END
+), versions AS (
+    DELETE FROM {ledger}.versions WHERE entity IN (SELECT entity FROM governed)
+), marks AS (
+    DELETE FROM {ledger}.outbox WHERE entity IN (SELECT entity FROM governed)
+)
+DELETE FROM {ledger}.cursors WHERE entity IN (SELECT entity FROM governed)
+
+-- holders: who holds the fence, or writes to a table whose triggers are to change
+SELECT format('process %%s (%%s) since %%s', a.pid, coalesce(nullif(a.application_name, ''), '?'),
+              coalesce(to_char(a.xact_start, 'YYYY-MM-DD HH24:MI:SS'), 'a moment unknown'))
+FROM pg_locks AS l JOIN pg_stat_activity AS a USING (pid)
+WHERE l.granted AND l.pid <> pg_backend_pid()
+  AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
+  AND (l.locktype = 'advisory' AND l.objsubid = 1
+       AND (l.classid::bigint << 32) + l.objid::bigint = ANY (
+           SELECT hashtextextended(name, 1) FROM unnest(%(names)s::text[]) AS n (name))
+       OR l.locktype = 'relation' AND l.mode <> 'AccessShareLock' AND l.relation = ANY (
+           SELECT to_regclass(name) FROM unnest(%(tables)s::text[]) AS t (name)))
+GROUP BY a.pid, a.application_name, a.xact_start ORDER BY a.xact_start LIMIT 3
+
 -- versions: the versions of touched keys
 SELECT key, epoch, seq, deleted FROM {ledger}.versions
 WHERE entity = %(entity)s AND key = ANY(%(keys)s::text[])
 
--- version: the version of one key, held until we commit
-SELECT epoch, seq FROM {ledger}.versions WHERE entity = %(entity)s AND key = %(key)s FOR UPDATE
+-- operations: the operations that changed keys and may still be repeated, the oldest first
+SELECT key, array_agg(op_id ORDER BY at, op_id) FROM {ledger}.ops
+WHERE entity = %(entity)s AND key = ANY(%(keys)s::text[]) AND at > now() - interval '1 hour'
+GROUP BY key
 
--- write_version: a record's version
-INSERT INTO {ledger}.versions (entity, key, epoch, seq, deleted)
-VALUES (%(entity)s, %(key)s, %(epoch)s::text::bigint, %(seq)s::text::bigint, %(deleted)s)
+-- take: note the versions of changes that are newer than what is here; returns their keys
+INSERT INTO {ledger}.versions AS v (entity, key, epoch, seq, deleted)
+SELECT %(entity)s, c.* FROM unnest(
+    %(keys)s::text[], %(epochs)s::bigint[], %(seqs)s::bigint[], %(deleted)s::boolean[]
+) AS c (key, epoch, seq, deleted)
+ORDER BY c.key
 ON CONFLICT (entity, key) DO UPDATE SET
     epoch = excluded.epoch, seq = excluded.seq, deleted = excluded.deleted
+WHERE (excluded.epoch, excluded.seq) > (v.epoch, v.seq)
+RETURNING v.key
+
+-- backlog: how many marks an entity has, and how old the oldest is
+SELECT count(*), coalesce(extract(epoch FROM clock_timestamp() - min(at)), 0)::double precision
+FROM {ledger}.outbox WHERE entity = %(entity)s
+
+-- fact: what is kept under a name
+SELECT value FROM {ledger}.facts WHERE name = %(name)s
+
+-- write_fact: what is to be kept under a name
+INSERT INTO {ledger}.facts (name, value) VALUES (%(name)s, %(value)s)
+ON CONFLICT (name) DO UPDATE SET value = excluded.value
+
+-- drop_fact: a name under which nothing is kept any more
+DELETE FROM {ledger}.facts WHERE name = %(name)s
 
 -- marks: the outbox of an entity, oldest first
 SELECT key, o.epoch, o.seq, coalesce(v.deleted, false)
@@ -91,8 +150,16 @@ WHERE l.locktype = 'advisory' AND l.granted AND l.objsubid = 1
       = hashtextextended(%(name)s, 2)
   AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
 
--- apply_mode: what follows is brought by another backend's ledger: no new version, no mark
-SELECT set_config('fluxstore.mode', 'apply', true)
+-- serves: whether control lets this backend answer
+SELECT {ledger}.serves(%(entity)s)
+
+-- admit: let an application's writes of an entity pass, or refuse; control stays until we commit
+SELECT {ledger}.admit(%(entity)s, 'serve', NULL)
+
+-- follow: the same for what another backend's ledger brings: no new version, no mark
+SELECT {ledger}.admit(%(entity)s, %(mode)s, %(epoch)s::text::bigint),
+       set_config('fluxstore.mode', %(mode)s, true),
+       set_config('fluxstore.epoch', coalesce(%(epoch)s, ''), true)
 
 -- usual_mode: what follows is an application's again
-SELECT set_config('fluxstore.mode', 'serve', true)
+SELECT set_config('fluxstore.mode', 'serve', true), set_config('fluxstore.epoch', '', true)

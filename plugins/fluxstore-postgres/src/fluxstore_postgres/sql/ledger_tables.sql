@@ -11,6 +11,12 @@ CREATE TABLE IF NOT EXISTS {schema}.control (
     migration text NOT NULL,
     format    integer NOT NULL
 );
+CREATE TABLE IF NOT EXISTS {schema}.turn (
+    number bigint PRIMARY KEY
+);
+INSERT INTO {schema}.turn SELECT 0 WHERE NOT EXISTS (SELECT FROM {schema}.turn);
+COMMENT ON TABLE {schema}.turn IS
+    'one row, raised with every change of control: an older snapshot finds that it is one';
 CREATE TABLE IF NOT EXISTS {schema}.versions (
     entity  text COLLATE "C",
     key     text COLLATE "C",
@@ -25,16 +31,16 @@ CREATE TABLE IF NOT EXISTS {schema}.outbox (
     epoch  bigint NOT NULL,
     seq    bigint NOT NULL,
     number bigint GENERATED ALWAYS AS IDENTITY,
+    at     timestamptz NOT NULL DEFAULT now(),
     PRIMARY KEY (entity, key)
 );
+CREATE INDEX IF NOT EXISTS outbox_number ON {schema}.outbox (entity, number);
 CREATE TABLE IF NOT EXISTS {schema}.ops (
-    op_id  text COLLATE "C",
     entity text COLLATE "C",
     key    text COLLATE "C",
-    epoch  bigint,
-    seq    bigint,
+    op_id  text COLLATE "C",
     at     timestamptz NOT NULL DEFAULT now(),
-    PRIMARY KEY (op_id, entity, key)
+    PRIMARY KEY (entity, key, op_id)
 );
 CREATE INDEX IF NOT EXISTS ops_at ON {schema}.ops (at);
 CREATE TABLE IF NOT EXISTS {schema}.cursors (
@@ -63,6 +69,10 @@ CREATE TABLE IF NOT EXISTS {schema}.parts (
     number bigint,
     value  text NOT NULL,
     PRIMARY KEY (entity, name, number)
+);
+CREATE TABLE IF NOT EXISTS {schema}.facts (
+    name  text COLLATE "C" PRIMARY KEY,
+    value text NOT NULL
 );
 CREATE TABLE IF NOT EXISTS {schema}.residue (
     entity  text COLLATE "C",

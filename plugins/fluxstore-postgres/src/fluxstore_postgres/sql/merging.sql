@@ -1,8 +1,19 @@
 -- Merging a batch of a migration: staged by COPY, then written where it differs.
 
--- fence: one merger of an entity at a time; what it writes gets no new version and no mark
-SELECT pg_advisory_xact_lock(hashtextextended({name}, 0)),
-       set_config('fluxstore.mode', 'apply', true)
+-- fence: one merger of an entity at a time
+SELECT pg_advisory_xact_lock(hashtextextended({name}, 0))
+
+-- batch_fence: the fence alone: no other write of the entity runs until we commit
+SELECT pg_advisory_xact_lock(hashtextextended({name}, 1))
+
+-- merge_mode: where there is no ledger, and so no control
+SELECT set_config('fluxstore.mode', 'merge', true)
+
+-- touched: which keys have a version here; those of a table without any cost one look
+SELECT key FROM {ledger}.versions WHERE entity = %(entity)s AND key = ANY(%(keys)s::text[])
+
+-- has_touched: whether any record of an entity has a version here
+SELECT EXISTS (SELECT FROM {ledger}.versions WHERE entity = %(entity)s)
 
 -- allow_writes: a trial in a session that is to read only; it is undone
 SET TRANSACTION READ WRITE

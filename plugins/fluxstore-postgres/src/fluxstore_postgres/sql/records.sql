@@ -18,6 +18,11 @@ SELECT {columns} FROM {table} AS t {joins} WHERE {where} ORDER BY {order} {limit
 -- count: how many records meet conditions
 SELECT count(*) FROM {table} AS t WHERE {where}
 
+-- governed: a read that control must let pass; one row of nulls where nothing is found, so that the
+-- check is made even where the planner knows that nothing can be
+SELECT r.* FROM (SELECT) AS always LEFT JOIN ({read}) AS r ON true
+WHERE {ledger}.serves({entity})
+
 -- raw: a record as JSON, for one that Python cannot read
 SELECT row_to_json(t)::text FROM {table} AS t WHERE {where}
 

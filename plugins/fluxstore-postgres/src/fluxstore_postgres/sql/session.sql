@@ -1,8 +1,12 @@
 -- What a connection says when it is made, and around transactions.
 
--- set_up: the settings that a pooled connection keeps; fluxstore.mode tells triggers who writes
+-- set_up: the settings that a pooled connection keeps; fluxstore.mode tells triggers who writes,
+-- fluxstore.tell asks them for the version that a record is given, as a notice
 SELECT set_config('timezone', 'UTC', false),
        set_config('fluxstore.mode', 'serve', false),
+       set_config('fluxstore.epoch', '', false),
+       set_config('fluxstore.tell', 'on', false),
+       set_config('client_min_messages', 'notice', false),
        set_config('datestyle', 'ISO, YMD', false),
        set_config('intervalstyle', 'postgres', false),
        set_config('extra_float_digits', '1', false),

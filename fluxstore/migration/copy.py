@@ -8,14 +8,14 @@ from itertools import islice
 
 import attrs
 
-from fluxstore.adapter import Batch, Cursor, Page
+from fluxstore.adapter import Batch, Cursor, Merged, Page
 from fluxstore.calls import Move
 from fluxstore.codec import Codec
 from fluxstore.errors import CursorError, MigrationError
 from fluxstore.migration import identity, scanning
 from fluxstore.migration.options import Options
 from fluxstore.migration.plan import Plan
-from fluxstore.migration.progress import Meter, Stopped, Throttle, check
+from fluxstore.migration.progress import Brake, Meter, Stopped, check
 from fluxstore.migration.scratch import Scratch
 from fluxstore.migration.spool import Records, at_source
 from fluxstore.migration.survey import Surveyed
@@ -57,7 +57,7 @@ class EntityCopy:
         *,
         scratch: Scratch,
         meter: Meter,
-        throttle: Throttle,
+        throttle: Brake,
         stopped: Stopped,
     ) -> None:
         """Begin with nothing copied."""
@@ -108,7 +108,7 @@ class EntityCopy:
             there = self._target.read([record.key for record in some])
             new = [record for record in some if record.key not in there]
             bare = [bare for record in new if (bare := self._bare(record)) is not record]
-            refused = {one.problem.key for one in self._move(Batch(bare)).refused}
+            refused = {one.problem.key for one in self._merge(Batch(bare)).refused}
             taken = {one.key for one in bare if self._codec.key_text(one.key) not in refused}
             self._crossed_bare |= taken
             crossed += len(taken)
@@ -118,7 +118,7 @@ class EntityCopy:
         """Delete what crossed without its references and could not be completed."""
         left = [record.key for record, _ in self.pending if record.key in self._crossed_bare]
         if left:
-            self._target.merge(Batch((), deletes=left))
+            self._merge(Batch((), deletes=left))
 
     def _bare(self, record: Record) -> Record:
         open_ = [f.name for f in self.entity.references if f.type.nullable]
@@ -178,15 +178,22 @@ class EntityCopy:
 
     def _batch(self, records: Sequence[Record], cursor: Cursor | None) -> None:
         if len(self.surveyed.left):
-            left, digest = self.surveyed.left, self._digest
-            records = [record for record in records if digest(record.key) not in left]
-        begun = time.monotonic()
-        merged = self._move(Batch(records, cursor=cursor))
-        self._pace.took(len(records), time.monotonic() - begun)
+            records = [record for record in records if not self._stays(record)]
+        merged = self._merge(Batch(records, cursor=cursor))
         self.written += merged.written
         self.unchanged += merged.unchanged
         if merged.refused:
             self._put_aside(records, merged.refused)
+
+    def _merge(self, batch: Batch) -> Merged:
+        begun = time.monotonic()
+        merged = self._move(batch)
+        self._pace.took(len(batch.records), time.monotonic() - begun)
+        return merged
+
+    def _stays(self, record: Record) -> bool:
+        """Tell whether the survey has found that the record stays behind."""
+        return self._digest(record.key) in self.surveyed.left
 
     def _put_aside(self, records: Sequence[Record], refused: Sequence[Rejected]) -> None:
         by_key = {self._codec.key_text(record.key): record for record in records}

@@ -103,9 +103,16 @@ class Finder:
 
 
 def delete(
-    plan: Plan, scratch: Scratch, extras: Mapping[str, Extras], *, allowed: int | None
+    plan: Plan,
+    scratch: Scratch,
+    extras: Mapping[str, Extras],
+    *,
+    allowed: int | None,
+    epochs: Mapping[str, int] | None = None,
 ) -> dict[str, int]:
     """Delete *extras*, children first, and return how many of each entity.
+
+    With *epochs* live: only what has no version there, and only while it is follower in its epoch.
 
     Nothing is deleted where there are more than *allowed* (``None``: any number may go) or where
     the source has records without a readable key, which may be just those.
@@ -117,7 +124,7 @@ def delete(
     before = {one.entity.name: _count(plan, one.entity) for one in wanted if len(one)}
     for one in wanted:
         if one.deletable:
-            _delete(plan, scratch, one)
+            _delete(plan, scratch, one, epochs[one.entity.name] if epochs else None)
     return {name: before[name] - _count(plan, plan.all_entities[name]) for name in before}
 
 
@@ -138,7 +145,7 @@ def _count(plan: Plan, entity: Entity) -> int:
     return plan.target.collection(entity).count(Query())
 
 
-def _delete(plan: Plan, scratch: Scratch, extras: Extras) -> None:
+def _delete(plan: Plan, scratch: Scratch, extras: Extras, epoch: int | None) -> None:
     """Delete what can be: a record that another of them refers to goes in a later round."""
     key_of = Codec.of(extras.entity).key_of_text
     target = plan.target.collection(extras.entity)
@@ -146,7 +153,8 @@ def _delete(plan: Plan, scratch: Scratch, extras: Extras) -> None:
     while len(wanted):
         texts, refused = iter(wanted), scratch.lines()
         while some := list(islice(texts, _DELETED_AT_ONCE)):
-            merged = target.merge(Batch((), deletes=[key_of(text) for text in some]))
+            keys = [key_of(text) for text in some]
+            merged = target.merge(Batch((), deletes=keys, epoch=epoch))
             for rejected in merged.refused:
                 refused.add(rejected.problem.key)
         if len(refused) == len(wanted):

@@ -12,11 +12,12 @@ from pathlib import Path
 import attrs
 
 from fluxstore.entity import Entities, Entity
-from fluxstore.errors import QuarantineError
+from fluxstore.errors import GateError, QuarantineError
 from fluxstore.migration import extras, scanning, survey
 from fluxstore.migration.assess import save_problems
 from fluxstore.migration.copy import EntityCopy, saved_cursor
 from fluxstore.migration.extras import Extras
+from fluxstore.migration.live import live_of
 from fluxstore.migration.options import Options
 from fluxstore.migration.plan import LEASE, End, Plan, has_snapshot, make_plan
 from fluxstore.migration.progress import Meter, Stage, StoppedError, Throttle
@@ -35,10 +36,11 @@ def migrate(
     """Copy every good record, quarantine the rest, and return what was done.
 
     ``LeaseError`` where another migration is at the target, ``PlanError`` and ``UsageError`` before
-    anything is touched, ``CursorError`` for a ``resume`` that does not fit, ``QuarantineError``
-    with ``fail_fast``.
+    anything is touched, ``GateError`` where a live migration is under way, ``CursorError`` for a
+    ``resume`` that does not fit, ``QuarantineError`` with ``fail_fast``.
     """
     options = options or Options()
+    refuse_live(source, target, [entities[name] for name in options.entities or entities])
     with ExitStack() as held:
         if not options.dry_run:
             held.enter_context(target.adapter.ledger.lease(LEASE))
@@ -48,6 +50,18 @@ def migrate(
             held.enter_context(snapshot.snapshot())
         scratch = held.enter_context(Scratch(options.scratch))
         return Migration(plan, options, scratch).run()
+
+
+def refuse_live(one: End, other: End, entities: Sequence[Entity]) -> None:
+    """Raise ``GateError`` where one of two backends follows the other: no offline copy then."""
+    found = live_of(one, other, entities)
+    if found is not None:
+        raise GateError(
+            f"{found.follower.name} follows {found.authority.name} in phase {found.phase}, and an "
+            "offline copy would overwrite what is written meanwhile",
+            gate="control",
+            next_step=f"fluxstore migrate --from {found.authority.name} --to {found.follower.name}",
+        )
 
 
 def _nothing() -> Path | None:
@@ -250,14 +264,14 @@ def settle(copies: Sequence[EntityCopy]) -> Rejected | None:
     Records that refer to each other in a circle cross without their references first, where
     nothing else is in the way of any.
     """
-    for _ in iter(lambda: _retried(copies) or _opened(copies), 0):
+    for _ in iter(lambda: retried(copies) or opened(copies), 0):
         pass
     for copy in copies:
         copy.undo_bare()
     return next((rejected for copy in copies for _, rejected in copy.pending), None)
 
 
-def _retried(copies: Sequence[EntityCopy]) -> int:
+def retried(copies: Sequence[EntityCopy]) -> int:
     """Return how many more the targets took."""
     before = sum(len(copy.pending) for copy in copies)
     for copy in copies:
@@ -265,7 +279,7 @@ def _retried(copies: Sequence[EntityCopy]) -> int:
     return before - sum(len(copy.pending) for copy in copies)
 
 
-def _opened(copies: Sequence[EntityCopy]) -> int:
+def opened(copies: Sequence[EntityCopy]) -> int:
     """Return how many crossed without their references."""
     reasons = {rejected.problem.reason for copy in copies for _, rejected in copy.pending}
     return sum(copy.cross_bare() for copy in copies) if reasons == {Reason.REFERENCE} else 0

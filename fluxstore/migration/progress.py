@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Mapping
-from typing import TypeAlias
+from typing import Protocol, TypeAlias
 
 import attrs
 
@@ -151,6 +151,14 @@ class Meter:
         later = sum(stage.weight for stage in self._stages[self._at + 1 :])
         left = 1 - here + later / self._stages[self._at].weight
         return in_stage / passed * left
+
+
+class Brake(Protocol):
+    """Holds a run back."""
+
+    def passed(self, records: int) -> None:
+        """Wait until *records* more were due."""
+        ...
 
 
 class Throttle:

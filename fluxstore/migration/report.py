@@ -193,6 +193,10 @@ class Validated:
     undecodable: int = 0
     quarantined: int = 0
     """Keys known to stay behind: neither equal nor a difference."""
+    lagging: int = 0
+    """Keys that were on their way while they were compared: no difference either."""
+    ahead: int = 0
+    """Records whose version at the follower is newer than the authority's."""
     union: int = 0
     """Different keys on both sides together."""
     source_root: str = ""
@@ -204,7 +208,7 @@ class Validated:
     @property
     def differences(self) -> int:
         """Records that are not the same on both sides."""
-        return self.missing + self.orphan + self.diverged + self.undecodable
+        return self.missing + self.orphan + self.diverged + self.ahead + self.undecodable
 
     @property
     def accuracy(self) -> float:

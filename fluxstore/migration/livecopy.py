@@ -1,0 +1,101 @@
+"""One entity of a live backfill: untouched records are merged, touched ones carried."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, TypeVar
+
+import attrs
+
+from fluxstore.adapter import Batch, Cursor, Merged, Page
+from fluxstore.errors import MigrationError, StalePhaseError
+from fluxstore.migration.carrying import Carried, Waiting, carry
+from fluxstore.migration.copy import EntityCopy
+from fluxstore.migration.live import Live
+from fluxstore.migration.steering import Steering
+from fluxstore.records import Key, Record
+
+T = TypeVar("T")
+FENCE_SECONDS = 0.1
+"""How long a batch may keep other writes of its entity at the follower waiting."""
+_SCANS = 5
+
+
+class LiveCopy(EntityCopy):
+    """Copies one entity while writers are at work.
+
+    A record that nobody has touched is merged, unless the follower knows a version of its key. Who
+    touched what is asked *after* a page was read: what has no version then had none when it was
+    read. Everything else is carried as the relay carries it, so it does not matter what was read.
+    """
+
+    def __init__(self, live: Live, steering: Steering, *args: Any, **options: Any) -> None:
+        """Take the roles, and the rest as ``EntityCopy`` does."""
+        super().__init__(*args, throttle=steering, **options)
+        self.live = live
+        self._steering = steering
+        self._waiting: dict[Key, Waiting] = {}
+        self._acquitted: set[Key] = set()
+
+    def _pages(self) -> Iterator[tuple[Page, str | None]]:
+        """Yield all pages, again from the start where the source's order was lost in between."""
+        for _ in range(_SCANS - 1):
+            try:
+                yield from super()._pages()
+                return
+            except MigrationError:  # its file was replaced: what is there already stays
+                self._resume, self.resumed = False, 0
+        yield from super()._pages()
+
+    def _batch(self, records: Sequence[Record], cursor: Cursor | None) -> None:
+        ledger = self.live.authority.adapter.ledger
+        touched = ledger.versions(self.entity.name, [record.key for record in records])
+        super()._batch([one for one in records if one.key not in touched], cursor)
+        if touched:
+            self.carry(list(touched))
+
+    def carry(self, keys: Sequence[Key]) -> None:
+        """Carry what the authority has under *keys* now."""
+        adapters, entity = self.live.adapters, self.entity
+        self.took(self.in_epoch(lambda epoch: carry(*adapters, entity, keys, epoch=epoch)))
+
+    def took(self, carried: Carried) -> None:
+        """Count what was carried."""
+        self.written += carried.applied
+        self.unchanged += carried.newer
+        self._waiting |= {one.key: one for one in carried.waiting}
+
+    def take_waiting(self) -> list[Waiting]:
+        """Return the touched records that a rule holds back, and forget them."""
+        waiting, self._waiting = list(self._waiting.values()), {}
+        return waiting
+
+    def acquit(self, record: Record) -> None:
+        """Copy a record after all that the survey took for one that stays behind."""
+        self._acquitted.add(record.key)
+        self._batch([record], None)
+
+    def is_acquitted(self, key: Key) -> bool:
+        """Tell whether the record *key* crosses though the survey has listed it."""
+        return key in self._acquitted
+
+    def _stays(self, record: Record) -> bool:
+        return record.key not in self._acquitted and super()._stays(record)
+
+    def _merge(self, batch: Batch) -> Merged:
+        begun = time.monotonic()
+        merged = self.in_epoch(
+            lambda epoch: super(LiveCopy, self)._merge(attrs.evolve(batch, epoch=epoch))
+        )
+        self._steering.felt(len(batch.records), time.monotonic() - begun)
+        return merged
+
+    def in_epoch(self, call: Callable[[int], T]) -> T:
+        """Return what *call* makes of the entity's epoch; once more where an epoch has begun."""
+        name = self.entity.name
+        try:
+            return call(self.live.epochs[name])
+        except StalePhaseError:
+            self.live = self.live.again()
+            return call(self.live.epochs[name])

@@ -1,0 +1,389 @@
+"""The live backfill: what nobody touched is merged, what was touched is carried, writers go on."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+
+import attrs
+import pytest
+from governed import EPOCH, Pair, govern, held, pair, parents_first, save
+from moving import ENTITIES, Member, Note, Stop, Team, User, by_entity, everything, keys, reference
+
+from fluxstore.adapter import Batch, Capability
+from fluxstore.entity import entity_of
+from fluxstore.errors import GateError, LeaseError, StalePhaseError, UnsupportedError
+from fluxstore.migration import facts, scanning
+from fluxstore.migration.backfill import backfill
+from fluxstore.migration.live import live_of
+from fluxstore.migration.migrate import migrate
+from fluxstore.migration.options import Options
+from fluxstore.migration.plan import LEASE
+from fluxstore.migration.relay import drain
+from fluxstore.migration.steering import read_told, tell
+from fluxstore.records import Problem, Reason, Rejected, Version
+
+HUNDRED = [Note(id=n, text=f"note {n}") for n in range(100)]
+
+
+def loaded(*instances: object) -> Pair:
+    """Return a pair whose authority had records before anybody followed it."""
+    both = pair(is_governed=False)
+    both.write(*instances)
+    both.govern()
+    return both
+
+
+def run(both: Pair, **options):
+    live = live_of(both.origin, both.follower, ENTITIES.values())
+    assert live is not None
+    return backfill(live, ENTITIES, Options(**options))
+
+
+def drained(both: Pair) -> None:
+    assert drain(*both.adapters, parents_first()).is_empty
+
+
+def same(both: Pair, *classes: type) -> bool:
+    return all(everything(both.origin, c) == everything(both.follower, c) for c in classes)
+
+
+def before_merges(both: Pair, cls: type, act: Callable[[], None]) -> None:
+    """Do *act* once, after the first page was read and sorted, before it is merged."""
+    collection = both.follower.collection(entity_of(cls))
+    merge = collection.merge
+
+    def late(batch: Batch):
+        collection.merge = merge
+        act()
+        return merge(batch)
+
+    collection.merge = late
+
+
+def before_sorting(both: Pair, cls: type, act: Callable[[], None]) -> None:
+    """Do *act* once, after the copy has read its first page, before it asks what was touched."""
+    collection = both.origin.collection(entity_of(cls))
+    scan, seen = collection.scan, []
+
+    def late(cursor, limit):
+        page = scan(cursor, limit)
+        seen.append(cursor)
+        if seen.count(None) == 2:  # the survey was the first
+            collection.scan = scan
+            act()
+        return page
+
+    collection.scan = late
+
+
+def test_untouched_records_are_merged_and_get_no_version_row() -> None:
+    both = loaded(*HUNDRED)
+    report = run(both)
+    assert (100, 0, 0) == (by_entity(report)["notes"].written, report.problem_count, report.extra)
+    assert same(both, Note)
+    assert {} == both.follower.adapter.ledger.versions("notes", list(range(100)))
+
+
+def test_touched_records_are_carried_with_their_versions() -> None:
+    both = loaded(*HUNDRED)
+    both.change(Note, 7, text="touched")
+    both.delete(Note, 8)
+    run(both)
+    assert "touched" == held(both.follower, Note, [7])[7].values["text"]
+    assert 99 == len(keys(both.follower, Note))
+    drained(both)
+    assert same(both, Note)
+
+
+@pytest.mark.parametrize("when", [before_merges, before_sorting])
+def test_a_record_deleted_after_it_was_read_does_not_come_back(when) -> None:
+    both = loaded(*HUNDRED)
+    when(both, Note, lambda: both.delete(Note, 7))
+    run(both)
+    drained(both)
+    assert {} == held(both.follower, Note, [7])
+    assert same(both, Note)
+
+
+@pytest.mark.parametrize("when", [before_merges, before_sorting])
+def test_a_record_written_after_it_was_read_ends_as_it_was_written(when) -> None:
+    both = loaded(*HUNDRED)
+
+    def write_and_carry() -> None:
+        both.change(Note, 7, text="newer")
+        drained(both)
+
+    when(both, Note, write_and_carry)
+    run(both)
+    assert "newer" == held(both.follower, Note, [7])[7].values["text"]
+    assert same(both, Note)
+
+
+def test_drift_of_an_earlier_copy_is_repaired() -> None:
+    both = pair(is_governed=False)
+    both.write(*HUNDRED)
+    migrate(both.origin, both.follower, ENTITIES)
+    both.change(Note, 3, text="drifted")
+    both.govern()
+    report = run(both)
+    assert (1, 99) == (by_entity(report)["notes"].written, by_entity(report)["notes"].unchanged)
+    assert same(both, Note)
+
+
+def test_run_again_it_changes_nothing() -> None:
+    both = loaded(*HUNDRED)
+    both.change(Note, 7, text="touched")
+    run(both)
+    report = run(both)
+    assert (0, 0) == (by_entity(report)["notes"].written, report.exit_code)
+
+
+def test_children_and_parents_touched_or_not_end_right() -> None:
+    both = loaded(
+        Team(id="t", lead_id=None),
+        User(id="a", team_id="t"),
+        User(id="b", team_id="t", boss_id="a"),
+        Member(team_id="t", user_id="a"),
+    )
+    both.change(Team, "t", lead_id="b", name="touched")
+    both.change(User, "a", boss_id="b")
+    report = run(both)
+    assert [] == list(report.problems)
+    drained(both)
+    assert same(both, Team, User, Member)
+
+
+def test_records_that_refer_to_each_other_cross() -> None:
+    both = pair(is_governed=False)
+    both.write(Team(id="t"), User(id="u", team_id="t"))
+    both.change(Team, "t", lead_id="u")
+    both.govern()
+    assert 0 == run(both).exit_code
+    assert same(both, Team, User)
+
+
+def test_unique_values_swapped_between_two_copies_cross() -> None:
+    both = pair(is_governed=False)
+    both.write(User(id="a", email="1@x"), User(id="b", email="2@x"))
+    migrate(both.origin, both.follower, ENTITIES)
+    for key, email in (("a", None), ("b", "1@x"), ("a", "2@x")):
+        both.change(User, key, email=email)
+    both.govern()
+    assert 0 == run(both).exit_code
+    assert same(both, User)
+
+
+def test_what_only_the_follower_has_is_reported_and_deleted_only_when_told() -> None:
+    both = loaded(*HUNDRED)
+    govern(both.follower, "authority", phase="off")
+    save(both.follower, Note(id=500))
+    govern(both.follower, "follower")
+    report = run(both)
+    assert (1, 5) == (report.extra, report.exit_code)
+    assert 0 == run(both, delete_extra=1).exit_code
+    assert same(both, Note)
+
+
+def test_a_record_created_meanwhile_is_no_extra() -> None:
+    both = loaded(*HUNDRED)
+
+    def create() -> None:
+        both.write(Note(id=1000))
+        drained(both)
+
+    before_merges(both, Note, create)
+    report = run(both, delete_extra=10)
+    assert (0, 0) == (report.extra, report.exit_code)
+    assert same(both, Note)
+
+
+def test_a_record_that_the_follower_cannot_hold_is_quarantined_and_the_rest_crosses(
+    monkeypatch,
+) -> None:
+    both = loaded(*HUNDRED)
+    bad = Rejected(Problem("notes", Reason.NUL, "no NUL", "5", "text"), b"{}")
+    monkeypatch.setattr(
+        both.follower.collection(entity_of(Note)),
+        "foresee",
+        lambda records: [bad] if any(one.key == 5 for one in records) else [],
+    )
+    report = run(both)
+    assert (4, 1, 99) == (report.exit_code, report.problem_count, len(keys(both.follower, Note)))
+    assert ["5"] == [one.problem.key for one in both.follower.adapter.ledger.quarantine("notes")]
+    monkeypatch.undo()
+    both.change(Note, 5, text="mended")
+    assert 0 == run(both).exit_code
+    assert [] == list(both.follower.adapter.ledger.quarantine("notes"))
+    assert same(both, Note)
+
+
+def test_a_stop_finishes_its_batch_and_the_next_run_goes_on(monkeypatch) -> None:
+    monkeypatch.setattr(scanning, "SMALLEST_PAGE_RECORDS", 4)
+    monkeypatch.setattr("fluxstore.migration.scanning.page_records", lambda _: 10)
+    both = loaded(*HUNDRED)
+    stopped = run(both, entities=("notes",), stopped=Stop(30))
+    assert stopped.stopped
+    done = len(keys(both.follower, Note))
+    assert 10 < done < 100
+    assert {} == facts.of_migration(both.origin.adapter.ledger, facts.BACKFILL, "m1")
+    report = run(both, resume=True)
+    one = by_entity(report)["notes"]
+    assert 0 < one.resumed
+    assert one.unchanged <= 10
+    assert same(both, Note)
+
+
+def test_a_finished_backfill_is_kept_as_a_fact_at_the_authority() -> None:
+    both = loaded(*HUNDRED)
+    live = live_of(both.origin, both.follower, [entity_of(Note)])
+    assert live is not None
+    backfill(live, ENTITIES)
+    ledger = both.origin.adapter.ledger
+    found = facts.of_migration(ledger, facts.BACKFILL, "m1")
+    assert (EPOCH, {"notes"}) == (found["epoch"], set(found["entities"]))
+    assert 100 == found["entities"]["notes"]["written"]
+    assert facts.age_seconds(found) < 60
+    run(both)
+    assert set(ENTITIES) == set(facts.of_migration(ledger, facts.BACKFILL, "m1")["entities"])
+    assert {} == facts.of_migration(ledger, facts.BACKFILL, "another")
+
+
+def test_a_new_epoch_of_the_same_migration_is_taken_up() -> None:
+    both = loaded(*HUNDRED)
+    before_merges(both, Note, lambda: both.govern(epoch=EPOCH + 1, phase="shadow"))
+    assert 0 == run(both).exit_code
+    assert same(both, Note)
+
+
+def test_sides_that_change_places_stop_it_and_nothing_is_overwritten() -> None:
+    both = loaded(*HUNDRED)
+
+    def swap() -> None:
+        govern(both.origin, "sealed", epoch=EPOCH + 1)
+        govern(both.follower, "authority", epoch=EPOCH + 1)
+        govern(both.origin, "follower", epoch=EPOCH + 1)
+
+    before_merges(both, Note, swap)
+    with pytest.raises(StalePhaseError, match="no longer the authority"):
+        run(both)
+    assert set() == keys(both.follower, Note)
+
+
+def test_a_second_one_is_refused_and_named_its_holder() -> None:
+    both = loaded(*HUNDRED)
+    with both.follower.adapter.ledger.lease(LEASE), pytest.raises(LeaseError):
+        run(both)
+
+
+def test_it_is_paused_and_sped_up_from_elsewhere() -> None:
+    both = loaded(*HUNDRED)
+    ledger = both.origin.adapter.ledger
+    paused = threading.Event()
+
+    def pause() -> None:
+        told = tell(ledger, state="paused")
+        assert ("paused", 5000.0) == (told.state, told.rate)
+        paused.set()
+
+    before_merges(both, Note, pause)
+    running = threading.Thread(target=run, args=(both,), kwargs={"rate": 5000.0})
+    running.start()
+    assert paused.wait(10)
+    running.join(0.5)
+    assert running.is_alive()
+    assert None is tell(ledger, state="running", rate=0).rate
+    running.join(10)
+    assert not running.is_alive()
+    assert same(both, Note)
+    assert "running" == read_told(ledger).state
+
+
+def test_nobody_is_told_where_no_backfill_runs() -> None:
+    with pytest.raises(GateError, match="no backfill is running"):
+        tell(pair().origin.adapter.ledger, state="paused")
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "step"),
+    [
+        (("sealed", 4, "shadow"), ("follower", 3, "shadow"), "cutover is under way"),
+        (("authority", 4, "shadow"), ("follower", 3, "shadow"), "fluxstore status"),
+        (("authority", 3, "complete"), ("archived", 3, "complete"), "phase back"),
+        (("authority", 1, "off"), ("follower", 2, "dual_write"), "fluxstore status"),
+    ],
+)
+def test_what_is_neither_off_nor_live_is_refused_with_the_next_step(one, other, step) -> None:
+    both = pair(is_governed=False)
+    for end, (role, epoch, phase) in ((both.origin, one), (both.follower, other)):
+        govern(end, role, epoch=epoch, phase=phase)
+    with pytest.raises(GateError, match=step) as caught:
+        live_of(both.origin, both.follower, ENTITIES.values())
+    assert 6 == caught.value.exit_code
+
+
+def test_an_offline_copy_is_refused_while_one_follows_the_other() -> None:
+    both = loaded(*HUNDRED)
+    with pytest.raises(GateError, match="fluxstore migrate --from source --to target"):
+        migrate(both.origin, both.follower, ENTITIES)
+
+
+def test_an_adapter_without_fencing_is_no_end_of_a_live_migration() -> None:
+    both = loaded(*HUNDRED)
+    without = both.follower.adapter.capabilities - {Capability.FENCING}
+    unfenced = reference("target")
+    unfenced.adapter.capabilities = without
+    assert None is live_of(pair(is_governed=False).origin, unfenced, ENTITIES.values())
+    live = live_of(both.origin, both.follower, ENTITIES.values())
+    assert live is not None
+    both.follower.adapter.capabilities = without
+    with pytest.raises((UnsupportedError, GateError)):
+        live_of(both.origin, both.follower, ENTITIES.values())
+
+
+def test_writers_on_the_same_keys_lose_nothing() -> None:
+    both = loaded(*HUNDRED)
+    done = threading.Event()
+
+    def write() -> None:
+        n = 0
+        while not done.is_set():
+            n += 1
+            both.write(Note(id=n % 120, text=f"written {n}"))
+            if n % 5 == 0 and held(both.origin, Note, [(n * 7) % 100]):
+                both.delete(Note, (n * 7) % 100)
+            if n % 3 == 0:
+                drain(*both.adapters, parents_first(), patience_seconds=5)
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    try:
+        for _ in range(3):
+            run(both)
+    finally:
+        done.set()
+        writer.join(20)
+    drained(both)
+    run(both)
+    assert same(both, Note)
+    assert both.follower.adapter.ledger.versions("notes", list(range(120))) == {
+        key: version
+        for key, version in both.origin.adapter.ledger.versions("notes", list(range(120))).items()
+        if version != Version(0, 1)
+    }
+
+
+def test_the_first_look_of_a_reference_is_not_the_last_word() -> None:
+    both = loaded(Team(id="t"), User(id="u", team_id="t"))
+    collection = both.origin.collection(entity_of(Team))
+    scan, seen = collection.scan, []
+
+    def missed_once(cursor, limit):
+        seen.append(cursor)
+        page = scan(cursor, limit)
+        return attrs.evolve(page, records=()) if len(seen) == 1 else page
+
+    collection.scan = missed_once
+    report = run(both)
+    assert (0, 0) == (report.problem_count, report.quarantined)
+    assert same(both, Team, User)

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import attrs
 
-from fluxstore.adapter import Adapter, Control, Opening, Use
+from fluxstore.adapter import Adapter, Batch, Control, Opening, Use
 from fluxstore.codec import Codec
 from fluxstore.entity import Entities, entity, entity_of, field
-from fluxstore.migration import relay
-from fluxstore.records import Delete, Intent, Put, Record
-from fluxstore_phases.evidence import BACKFILL, VALIDATION
+from fluxstore.migration import facts, relay
+from fluxstore.records import UNTOUCHED, Delete, Intent, Put, Record
 from fluxstore_phases.phases import PHASES, Side
-from fluxstore_phases.sides import BOTH, Sides
+from fluxstore_phases.sides import Sides
 from fluxstore_phases.standing import ALL
 from fluxstore_phases.steps import Walk
 
@@ -149,25 +149,25 @@ def satisfy(sides: Sides, scope: str = ALL) -> None:
     here, there = sides.adapter(holder), sides.adapter(holder.other)
     for one in sides.governed(scope):
         records = here.collection(one).scan(None, 10_000).records
-        batch = [record for record in records if not record.version.epoch]
-        from fluxstore.adapter import Batch
-
+        batch = [record for record in records if record.version == UNTOUCHED]
         epoch = standing.held(holder.other).epoch
         there.collection(one).merge(Batch(batch, epoch=epoch))
     prove(sides, scope)
 
 
-def prove(sides: Sides, scope: str = ALL) -> None:
-    import time
-
+def prove(sides: Sides, scope: str = ALL, *, epoch: int | None = None) -> None:
+    """Write down that everything of *scope* was brought over, and compared in *epoch*."""
     standing = sides.standing(scope)
-    names = [one.name for one in sides.governed(scope)]
-    filled = {"migration": standing.migration, "done": True, "epoch": standing.epoch}
-    compared = {"epoch": standing.epoch, "equal": True, "at": time.time()}
-    for side in BOTH:
-        ledger = sides.adapter(side).ledger
-        ledger.set_fact(BACKFILL, dict.fromkeys(names, filled))
-        ledger.set_fact(VALIDATION, dict.fromkeys(names, compared))
+    ledger = sides.adapter(standing.holder).ledger
+    when, epoch = datetime.now(UTC).isoformat(), epoch or standing.epoch
+    said = {
+        facts.BACKFILL: {"epoch": epoch, "when": when},
+        facts.VALIDATION: {"epoch": epoch, "when": when, "differences": 0, "refused": False},
+    }
+    for name, fact in said.items():
+        known = facts.of_migration(ledger, name, standing.migration).get("entities", {})
+        mine = {one.name: fact for one in sides.governed(scope)}
+        ledger.set_fact(name, {"migration": standing.migration, "entities": known | mine})
 
 
 def write(sides: Sides, side: Side, key: str, text: str, *, op_id: str | None = None) -> None:

@@ -36,10 +36,15 @@ def expired_name(scope: str) -> str:
     return f"expired:{scope}"
 
 
-def is_expired(sides: Sides, standing: Standing) -> bool:
-    """Tell whether marks of this migration's phase 5 were dropped: the way back is a backfill."""
+def expired_epoch(sides: Sides, standing: Standing) -> int | None:
+    """Return the epoch in which marks of this migration's phase 5 were dropped, or ``None``.
+
+    From then on the way back is a backfill from the target to the source.
+    """
     found = sides.adapter(Side.TARGET).ledger.fact(expired_name(standing.scope))
-    return bool(found) and found.get("migration") == standing.migration
+    if not found or found["migration"] != standing.migration:
+        return None
+    return int(found["epoch"])
 
 
 def expire(sides: Sides, scope: str, retention_seconds: float) -> bool:
@@ -49,7 +54,7 @@ def expire(sides: Sides, scope: str, retention_seconds: float) -> bool:
     then the marks. Tombstones stay: without them deleted records would come back.
     """
     standing = sides.standing(scope)
-    if standing.state.name != "complete" or is_expired(sides, standing):
+    if standing.state.name != "complete" or expired_epoch(sides, standing) is not None:
         return False
     known = manifest(sides, scope) or keep_manifest(sides, scope)
     if time.time() - known["archived_at"] < retention_seconds:

@@ -118,8 +118,9 @@ def _dead_canaries(asked: Asked) -> Iterator[str]:
 
 def _unfilled_again(asked: Asked) -> Iterator[str]:
     """Where the marks of phase 5 were dropped, the source is filled again before it answers."""
-    if completing.is_expired(asked.sides, asked.standing):
-        yield from evidence.unfilled(asked.sides, asked.standing, asked.entities)
+    epoch = completing.expired_epoch(asked.sides, asked.standing)
+    if epoch is not None:
+        yield from evidence.unfilled(asked.sides, asked.standing, asked.entities, since_epoch=epoch)
 
 
 BACKFILL = Gate("backfill", "every record was brought over", _unfilled, "fluxstore migrate")

@@ -177,9 +177,9 @@ class Walk:
 
     def reopen(self, _: Phase) -> Outcome:
         """5 → 4."""
-        expired = completing.is_expired(self.sides, self.sides.standing(self.scope))
+        expired = completing.expired_epoch(self.sides, self.sides.standing(self.scope))
         completing.reopen(self.sides, self.scope)
-        if not expired:
+        if expired is None:
             return _NOTHING
         name = self.sides.names[Side.SOURCE]
         return None, (f"{name} lacks what was written since its marks were dropped: backfill it",)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import pickle
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Sequence
 from random import Random
 from typing import Any
@@ -32,6 +33,8 @@ from fluxstore.testing.entities import Album, Counter, Person
 
 _COMMAND = (sys.executable, "-c", "from fluxstore.testing.processes import serve; serve()")
 Job = Callable[..., Any]
+PATIENCE_SECONDS = 30
+"""How long a worker waits for what another is to do."""
 
 
 class WorkerError(AssertionError):
@@ -165,8 +168,8 @@ def write_while_open(adapter: Adapter, worker: str) -> dict[Key, Version]:
     """Write counters, own ones and a shared one, until refused; return what was acknowledged."""
     counters = adapter.collection(entity_of(Counter))
     acknowledged: dict[Key, Version] = {}
-    number = 0
-    while True:
+    number, until = 0, time.monotonic() + PATIENCE_SECONDS
+    while time.monotonic() < until:
         number += 1
         own = Counter(id=f"{worker}:{number}")
         values = Codec.of(counters.entity).row(own)
@@ -177,6 +180,7 @@ def write_while_open(adapter: Adapter, worker: str) -> dict[Key, Version]:
             except (SealedError, StalePhaseError):
                 return acknowledged
             acknowledged[change.key] = made[change.key].version
+    raise WorkerError(f"writes were let through for {PATIENCE_SECONDS} s")
 
 
 def write_until_sealed(backend: Backend, worker: str) -> dict[Key, Version]:

@@ -46,6 +46,45 @@ CAUGHT_BY = {
     "clears any mark": "TestFencing::test_a_mark_is_cleared_only_while_it_is_the_same",
     "lends to everybody": "TestLease::test_a_held_lease_is_refused_and_free_afterwards",
     "never undoes": "TestTransactions::test_an_error_undoes_all_commits_and_goes_on",
+    "counts no backlog": "TestFencing::test_the_backlog_tells_how_many_marks_wait_and_how_long",
+    "forgets facts": "TestBooks::test_facts_are_kept_and_forgotten",
+    "answers whatever control says": "TestGovernedReads::test_others_refuse_every_read",
+    "looks at control before it reads": (
+        "TestGovernedReads::test_a_reader_never_sees_what_came_after_its_side_stopped"
+    ),
+    "looks at control before it writes": "TestSealing::test_nothing_is_let_through_afterwards",
+    "keeps its versions to itself": "TestFencing::test_a_commit_returns_the_versions_that_it_gave",
+    "forgets what a cascade did": "TestFencing::test_what_a_cascade_did_is_captured",
+    "lets transactions in unasked": (
+        "TestGovernedTransactions::test_entering_is_refused_as_a_write_would_be"
+    ),
+    "seals over open transactions": (
+        "TestGovernedTransactions::test_a_seal_waits_for_one_that_is_open"
+    ),
+    "compares control before it sets it": (
+        "TestControlRaces::test_eight_threads_take_every_epoch_once"
+    ),
+    "compares epochs only": "TestControl::test_every_part_of_it_is_compared",
+    "purges nothing": ("TestPurge::test_versions_marks_and_cursors_are_forgotten_and_records_stay"),
+    "purges everything": "TestPurge::test_only_what_it_governs_is_forgotten",
+    "keeps marks in phase off": "TestControl::test_in_phase_off_nothing_is_kept_for_a_follower",
+    "applies in any epoch": "TestFollowing::test_another_epoch_is_refused",
+    "applies in any role": "TestFollowing::test_who_is_no_follower_takes_nothing",
+    "applies one by one": "TestFollowing::test_unique_values_are_swapped_in_one_call",
+    "judges before the end": (
+        "TestFollowing::test_a_child_may_come_before_its_parent_in_one_transaction"
+    ),
+    "leaves operations behind": (
+        "TestOperationsTravel::test_what_was_applied_brings_its_operations"
+    ),
+    "leaves operations of the late behind": (
+        "TestOperationsTravel::test_operations_of_what_is_not_newer_are_kept"
+    ),
+    "overwrites what the leg brought": (
+        "TestLiveBatches::test_what_has_a_version_here_is_left_alone"
+    ),
+    "looks for versions before it merges": "TestLiveBatches::test_a_racing_leg_is_never_lost",
+    "merges in any role": "TestLiveBatches::test_only_a_follower_in_its_epoch_takes_it",
 }
 OUTCOME = re.compile(r"^(PASSED|FAILED) (test_\w+)\.py::(\w+::\w+)", re.MULTILINE)
 

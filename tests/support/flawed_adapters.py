@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import attrs
+from flawed_fences import LIVE_FLAWS
 
-from fluxstore.adapter import Merged, Opening
+from fluxstore.adapter import Backlog, Merged, Opening
 from fluxstore.errors import ConflictError, ConstraintError, RecordNotFoundError
 from fluxstore.query import Found
 from fluxstore.records import NO_RESIDUE, Delete, Put
@@ -28,6 +29,11 @@ class Flawed:
 
     def __init__(self, honest: Any, verbs: Mapping[str, Verb]) -> None:
         self.honest, self.verbs = honest, verbs
+
+    @property
+    def governed(self) -> Any:
+        governed = self.verbs.get("governed", lambda honest, _: honest)
+        return governed(self.honest.governed, self.honest)
 
     def __getattr__(self, name: str) -> Any:
         honest = getattr(self.honest, name)
@@ -49,9 +55,8 @@ def flawed_adapter(flaw: str) -> type[Any]:
             return self._flawed[entity.name]
 
         def transaction(self, governed: Any = ()) -> Any:
-            return verbs.get("transaction", lambda honest: honest())(
-                lambda: super(FlawedAdapter, self).transaction(governed)
-            )
+            honest = super().transaction
+            return verbs.get("transaction", lambda honest, asked: honest(asked))(honest, governed)
 
     return FlawedAdapter
 
@@ -179,19 +184,19 @@ def foresees_nothing(foresee: Verb, records: Any):
     return ()
 
 
-def applies_what_is_equal(apply: Verb, changes: Any):
-    return [True for _ in apply(changes)]
+def applies_what_is_equal(apply: Verb, changes: Any, **named: Any):
+    return [True for _ in apply(changes, **named)]
 
 
-def brings_the_deleted_back(apply: Verb, changes: Any):
+def brings_the_deleted_back(apply: Verb, changes: Any, **named: Any):
     newer = [
         attrs.evolve(c, version=attrs.evolve(c.version, seq=c.version.seq + 5)) for c in changes
     ]
-    return apply(newer if changes[0].record is not None else changes)
+    return apply(newer if changes[0].record is not None else changes, **named)
 
 
-def sets_control_always(set_control: Verb, entity: Any, expected: Any, control: Any):
-    return set_control(entity, set_control.__self__.control(entity), control)
+def sets_control_always(set_control: Verb, entity: Any, expected: Any, control: Any, **named: Any):
+    return set_control(entity, set_control.__self__.control(entity), control, **named)
 
 
 def clears_any_mark(clear: Verb, marks: Any):
@@ -205,8 +210,16 @@ def lends_to_everybody(lease: Verb, name: Any):
 
 
 @contextmanager
-def never_undoes(transaction: Verb):
+def never_undoes(transaction: Verb, governed: Any):
     yield
+
+
+def counts_no_backlog(backlog: Verb, entity: Any):
+    return Backlog(0)
+
+
+def forgets_facts(set_fact: Verb, name: Any, value: Any):
+    return None
 
 
 FLAWS: Mapping[str, Mapping[str, Verb]] = {
@@ -236,4 +249,7 @@ FLAWS: Mapping[str, Mapping[str, Verb]] = {
     "clears any mark": {"clear": clears_any_mark},
     "lends to everybody": {"lease": lends_to_everybody},
     "never undoes": {"transaction": never_undoes},
+    "counts no backlog": {"backlog": counts_no_backlog},
+    "forgets facts": {"set_fact": forgets_facts},
+    **LIVE_FLAWS,
 }

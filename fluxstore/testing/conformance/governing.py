@@ -142,8 +142,7 @@ def _change_sides(adapter: Adapter) -> None:
     for turn in range(1, ROUNDS + 1):
         govern(adapter, "*", "authority", epoch=epoch)
         albums.commit([put(Album(id="a", name=f"{turn}"))])
-        for role in ("sealed", "committing", "follower"):
-            govern(adapter, "*", role, epoch=epoch + 1)
+        govern(adapter, "*", "follower", epoch=epoch + 1)
         ahead = [
             versioned(Album(id=key, name="not to be seen"), Version(epoch + 1, 1)) for key in "ab"
         ]

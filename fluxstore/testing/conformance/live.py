@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Mapping
 
 import attrs
 import pytest
@@ -28,7 +27,7 @@ from fluxstore.testing.conformance.support import (
 from fluxstore.testing.entities import Album, Counter, Person, Track
 
 NOT_FOLLOWERS = ("authority", "sealed", "committing", "archived")
-TEN = tuple(f"c{n}" for n in range(10))
+MANY = tuple(f"c{n}" for n in range(60))
 
 
 class _NeedsFencing:
@@ -249,33 +248,37 @@ class TestLiveBatches(_NeedsFencing):
     def test_a_racing_leg_is_never_lost(self, adapter: Adapter) -> None:
         govern(adapter, "*", "follower", epoch=2)
         counters = collection(adapter, Counter)
-        old = [record(Counter(id=key)) for key in TEN]
-
-        def batches() -> None:
-            for _ in range(10):
-                counters.merge(Batch(old, epoch=2))
+        old = Batch([record(Counter(id=key)) for key in MANY], epoch=2)
+        ended: list[int] = []
 
         def leg(n: int) -> None:
-            for seq in range(2, 6):
-                for key in TEN[n::3]:
-                    counters.apply_if_newer([_sent(key, seq)], epoch=2)
+            try:
+                for key in MANY[n::3]:
+                    counters.apply_if_newer([_sent(key)], epoch=2)
+            finally:
+                ended.append(n)
 
-        jobs: Sequence[Callable[[], Any]] = (batches, *(lambda n=n: leg(n) for n in range(3)))
-        in_threads(4, lambda n: jobs[n]())
-        expected = {key: 5 for key in TEN if not _is_deleted(key)}
+        def work(n: int) -> None:
+            if n < 3:
+                leg(n)
+            while len(ended) < 3:
+                counters.merge(old)
+
+        in_threads(4, work)
+        counters.merge(old)
+        expected = {key: 1 for key in MANY if not _is_deleted(key)}
         found = everything_in(adapter, Counter)
         assert expected == {key: one.values["count"] for key, one in found.items()}
 
 
-def _sent(key: str, seq: int) -> Versioned:
-    """Return what the authority sends: every third counter is deleted in the end."""
-    if seq == 5 and _is_deleted(key):
-        return tombstone(key, Version(2, seq))
-    return versioned(Counter(id=key, count=seq), Version(2, seq))
+def _sent(key: str) -> Versioned:
+    """Return what the authority sends: every fourth counter is deleted."""
+    sent = Version(2, 2)
+    return tombstone(key, sent) if _is_deleted(key) else versioned(Counter(id=key, count=1), sent)
 
 
 def _is_deleted(key: str) -> bool:
-    return TEN.index(key) % 4 == 0
+    return MANY.index(key) % 4 == 0
 
 
 def _one(epoch: int, seq: int = 1) -> Versioned:

@@ -16,6 +16,7 @@ from fluxstore.codec import Codec
 from fluxstore.entity import entity_of
 from fluxstore.query import Query
 from fluxstore.records import Intent, Key, Put, Record, Residue, Row, Version, Versioned
+from fluxstore.testing import processes
 from fluxstore.testing.backend import Backend
 
 PATIENCE_SECONDS = 150
@@ -195,7 +196,7 @@ def in_threads(number: int, job: Callable[[int], Any]) -> list[Any]:
 
 def wait_until(is_so: Callable[[], bool]) -> None:
     """Return once *is_so* says so; fail when it takes too long."""
-    until = time.monotonic() + PATIENCE_SECONDS
+    until = time.monotonic() + processes.PATIENCE_SECONDS
     while not is_so():
         assert time.monotonic() < until
         time.sleep(0.001)

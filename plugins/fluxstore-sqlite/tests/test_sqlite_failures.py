@@ -38,7 +38,9 @@ def test_a_locked_file_is_unavailable_after_the_timeout_and_not_before(file, oth
     blocker = other()
     blocker.execute("BEGIN IMMEDIATE")
 
-    with pytest.raises(BackendUnavailableError, match="is locked by another process") as caught:
+    with pytest.raises(
+        BackendUnavailableError, match=f"is locked by process {os.getpid()}"
+    ) as caught:
         save(adapter, Album(id="b"))
     assert values_of(adapter, Album, "a")["name"] == ""
     blocker.execute("ROLLBACK")

@@ -13,8 +13,10 @@ from fluxstore.entity import Entity
 from fluxstore.errors import AccessError, ConfigError, UnreadableRecordError
 from fluxstore.filesystems import network_file_system
 from fluxstore_sqlite import backup, examination, schema
+from fluxstore_sqlite.capture import controls_of, governs
 from fluxstore_sqlite.collection import SqliteCollection
 from fluxstore_sqlite.connections import Connections
+from fluxstore_sqlite.fence import let_write
 from fluxstore_sqlite.ledger import SqliteLedger
 from fluxstore_sqlite.notes import Ops
 from fluxstore_sqlite.settings import EntitySettings, Settings
@@ -29,6 +31,7 @@ _ALWAYS = frozenset(
         Capability.TRANSACTIONS,
         Capability.ATOMIC_LEDGER,
         Capability.FENCING,
+        Capability.CAPTURE,
         Capability.KEY_ORDER,
         Capability.SCHEMA,
         Capability.BACKUP,
@@ -57,10 +60,13 @@ class SqliteAdapter:
         self._backend = opening.backend
         self._connections = Connections(opening.backend, path, settings, opening.use)
         self._tables = Tables(opening, self._connections)
-        self.ledger: Ledger = SqliteLedger(self._connections, self._tables)
+        retention_seconds = settings.op_retention.total_seconds()
+        self.ledger: Ledger = SqliteLedger(
+            self._connections, self._tables, op_retention_seconds=retention_seconds
+        )
         if settings.synchronous == "normal":
             self.capabilities = _ALWAYS
-        ops = Ops(settings.op_retention.total_seconds())
+        ops = Ops(retention_seconds)
         self._collections = {
             entity.name: SqliteCollection(entity, self._connections, self._tables, ops)
             for entity in opening.entities.values()
@@ -78,8 +84,12 @@ class SqliteAdapter:
 
     @contextmanager
     def transaction(self, governed: Sequence[Entity] = ()) -> Iterator[None]:
-        """Make all commits of this thread one; other writers wait."""
-        with self._connections.write():
+        """Make all commits of this thread one; other writers wait, a change of control too."""
+        with self._connections.write() as driver:
+            if governed and self._tables.has_ledger(driver):
+                controls = controls_of(driver)
+                for entity in governed:
+                    let_write(governs(controls, entity.name), entity.name)
             yield
 
     def snapshot(self) -> AbstractContextManager[None]:

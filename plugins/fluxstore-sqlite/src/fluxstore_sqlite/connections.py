@@ -5,25 +5,40 @@ from __future__ import annotations
 import os
 import sqlite3
 import threading
+import time
 import weakref
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 from fluxstore.adapter import Use
 from fluxstore.errors import BackendUnavailableError, FluxstoreError, UnsupportedError
-from fluxstore.ledger.lock import KernelLock
+from fluxstore.ledger.lock import KernelLock, holders
 from fluxstore_sqlite import sql
-from fluxstore_sqlite.failures import Where, no_file
+from fluxstore_sqlite.failures import BusyError, Where, is_busy, no_file
+from fluxstore_sqlite.leases import writer_of
 from fluxstore_sqlite.pool import Connection, Pool
 from fluxstore_sqlite.predicates import Predicates
 from fluxstore_sqlite.settings import Settings
 
 T = TypeVar("T")
 _ATTEMPTS = 5
+_TRY_SECONDS = 0.2
 _everywhere: weakref.WeakSet[Connections] = weakref.WeakSet()
 _inherited: list[object] = []
+
+
+class Ending(Protocol):
+    """Something to be done before a transaction is committed; its error undoes everything."""
+
+    def __call__(self) -> None:
+        """Do it."""
+        ...
+
+    def copy(self) -> Ending:
+        """Return the same, to go back to where a part of the transaction is undone."""
+        ...
 
 
 class Connections:
@@ -152,6 +167,43 @@ class Connections:
 
     # writing
 
+    @property
+    def endings(self) -> list[Ending]:
+        """What is called before this thread's transaction is committed."""
+        endings: list[Ending] = self._thread.endings
+        return endings
+
+    @contextmanager
+    def write_patiently(self, patience_seconds: float) -> Iterator[sqlite3.Connection]:
+        """Yield what ``write`` does, tried for 200 ms at a time, so that others get through.
+
+        Raises ``LeaseError`` with who writes when *patience_seconds* are over.
+        """
+        until = time.monotonic() + patience_seconds
+        while True:
+            with ExitStack() as stack:
+                try:
+                    with self._waiting(min(_TRY_SECONDS, patience_seconds)):
+                        driver = stack.enter_context(self.write())
+                except BusyError as error:
+                    if time.monotonic() >= until:
+                        raise error.as_lease(patience_seconds) from error
+                    continue
+                yield driver
+                return
+
+    @contextmanager
+    def _waiting(self, seconds: float) -> Iterator[None]:
+        self._thread.timeout_seconds = seconds
+        try:
+            yield
+        finally:
+            del self._thread.timeout_seconds
+
+    @property
+    def _patience_seconds(self) -> float:
+        return getattr(self._thread, "timeout_seconds", self._timeout_seconds)
+
     @contextmanager
     def write(self) -> Iterator[sqlite3.Connection]:
         """Yield a connection in a transaction that is committed at the end, undone by an error.
@@ -176,7 +228,7 @@ class Connections:
         self._pool.refuse_closed()
         if self.read_only:
             raise UnsupportedError("is opened to be read only", backend=self.backend)
-        if not self._writers.acquire(timeout=self._timeout_seconds):
+        if not self._writers.acquire(timeout=self._patience_seconds):
             raise self._waited_long()
         try:
             self._make_folder()
@@ -190,12 +242,20 @@ class Connections:
         finally:
             self._writers.release()
 
-    def _waited_long(self) -> BackendUnavailableError:
-        return BackendUnavailableError(
-            f"{self.path}: other threads wrote for {self._timeout_seconds:g} s",
-            backend=self.backend,
-            next_step="nothing was changed; try again, or raise timeout",
+    def _waited_long(self) -> BusyError:
+        return self._busy(
+            f"other threads wrote for {self._patience_seconds:g} s",
+            f"another thread of process {os.getpid()}",
         )
+
+    def _busy(self, problem: str, holder: str) -> BusyError:
+        error = BusyError(
+            f"{self.path}: {problem}",
+            backend=self.backend,
+            next_step="nothing was changed; see what that process is doing, then try again",
+        )
+        error.holder = holder
+        return error
 
     def _make_folder(self) -> None:
         if self._pool.there():
@@ -210,10 +270,13 @@ class Connections:
         with self._turn():
             if not self._has_journal:
                 self._set_journal(driver)
-            driver.execute("BEGIN IMMEDIATE")
+            self._begin(driver)
             self._thread.writing = driver
+            self._thread.endings = []
             try:
                 yield
+                for ending in self.endings:
+                    ending()
                 driver.execute("COMMIT")
             except BaseException:
                 self._undo(driver)
@@ -226,17 +289,34 @@ class Connections:
     @contextmanager
     def _turn(self) -> Iterator[None]:
         """Hold back the writers of other processes, who come in the order in which they asked."""
+        seconds = self._patience_seconds
         try:
-            self._queue.acquire(self._timeout_seconds)
-        except BackendUnavailableError as error:
-            error.backend = self.backend
-            raise
+            is_ours = self._queue.is_acquired(seconds)
         except OSError as error:
             raise no_file(error, self.where) from error
+        if not is_ours:
+            holder = holders(self._queue_file)
+            raise self._busy(f"has been held for {seconds:g} s by {holder}", holder)
         try:
             yield
         finally:
             self._queue.release()
+
+    def _begin(self, driver: sqlite3.Connection) -> None:
+        seconds = self._patience_seconds
+        if seconds != self._timeout_seconds:
+            driver.execute(sql.pragma("busy_timeout", str(int(seconds * 1000))))
+        try:
+            driver.execute("BEGIN IMMEDIATE")
+        except sqlite3.OperationalError as error:
+            if not is_busy(error):
+                raise
+            holder = writer_of(self.path)
+            raise self._busy(f"is locked by {holder} ({error})", holder) from error
+        finally:
+            if seconds != self._timeout_seconds:
+                milliseconds = str(int(self._timeout_seconds * 1000))
+                driver.execute(sql.pragma("busy_timeout", milliseconds))
 
     def _set_journal(self, driver: sqlite3.Connection) -> None:
         (mode,) = driver.execute("PRAGMA journal_mode").fetchone()
@@ -255,10 +335,12 @@ class Connections:
 
     @contextmanager
     def _part(self, driver: sqlite3.Connection) -> Iterator[None]:
+        before = [ending.copy() for ending in self.endings]
         try:
             with savepoint(driver):
                 yield
         except BaseException:
+            self._thread.endings = before
             _call(self.on_undo)
             raise
 
@@ -288,6 +370,8 @@ class Connections:
         held = self._held
         driver.execute(begin)
         self._thread.writing = driver
+        if held is None:
+            self._thread.endings = []
         try:
             yield
         except sqlite3.Error as error:

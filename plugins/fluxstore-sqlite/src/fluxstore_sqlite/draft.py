@@ -37,6 +37,12 @@ class Draft:
         self._waiting: dict[Key, StoredRow] = {}
         self._olds: dict[Key, Found | None] = {}
 
+    def copy(self) -> Draft:
+        """Return the same, to go back to where a part of the transaction is undone."""
+        made = Draft(self._unit, self._rows)
+        made._waiting, made._olds = dict(self._waiting), dict(self._olds)
+        return made
+
     def current(self, key: Key) -> Found | None:
         """Return a record as it will be: waiting, or in the table."""
         if key in self._waiting:
@@ -60,6 +66,13 @@ class Draft:
         """Drop what waits for *key*; tell whether the table has no record of it either."""
         waited = self._waiting.pop(key, None) is not None
         return waited and self._olds.pop(key) is None
+
+    def write_what_is_free(self) -> bool:
+        """Write what waits for nothing any more; tell whether it was any."""
+        before = len(self._waiting)
+        for broken in self._write_what_is_free():
+            raise broken
+        return len(self._waiting) < before
 
     def settle(self) -> list[BrokenRuleError]:
         """Write what waits; return what cannot be written."""

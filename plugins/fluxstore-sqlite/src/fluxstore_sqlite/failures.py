@@ -17,6 +17,7 @@ from fluxstore.errors import (
     ConfigError,
     ConstraintError,
     FluxstoreError,
+    LeaseError,
     UnreadableRecordError,
 )
 from fluxstore_sqlite.opening import may
@@ -36,6 +37,20 @@ class Where:
     key: object = None
     fields: Mapping[str, str] = attrs.field(factory=dict, repr=False)
     """Column name to field name."""
+
+
+class BusyError(BackendUnavailableError):
+    """Others have written for longer than the caller would wait."""
+
+    holder = "another process"
+
+    def as_lease(self, seconds: float) -> LeaseError:
+        """Return what a change of control raises when its patience is over."""
+        return LeaseError(
+            f"writing was tried for {seconds:g} s, {self.problem}",
+            holder=self.holder,
+            next_step=self.next_step,
+        )
 
 
 Make = Callable[[sqlite3.Error, Where], FluxstoreError]

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import sqlite3
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, TypeVar
 
-from fluxstore.adapter import Control, Cursor, Mark, Part
+from fluxstore.adapter import Backlog, Control, Cursor, Mark, Part
 from fluxstore.codec import Codec
 from fluxstore.records import Key, Problem, Reason, Rejected, Version
 from fluxstore_sqlite import sql
+from fluxstore_sqlite.capture import Controls, controls_of, governs
 from fluxstore_sqlite.columns import Stored, from_json_text, to_json_text
 from fluxstore_sqlite.connections import Connections
 from fluxstore_sqlite.leases import held
@@ -27,10 +29,13 @@ def of_ledger(name: str) -> str:
 class SqliteLedger:
     """The ledger of one backend; without its tables, or its file, it is empty."""
 
-    def __init__(self, connections: Connections, tables: Tables) -> None:
+    def __init__(
+        self, connections: Connections, tables: Tables, *, op_retention_seconds: float
+    ) -> None:
         """Keep everything in the file that *connections* lead to."""
         self._connections = connections
         self._tables = tables
+        self._op_retention_seconds = op_retention_seconds
 
     def _asked(self, ask: Callable[[sqlite3.Connection], T], nothing: T) -> T:
         if not self._connections.there():
@@ -52,18 +57,39 @@ class SqliteLedger:
 
     # control
 
+    def controls(self) -> Mapping[str, Control]:
+        """Return every control record by entity (or ``*``)."""
+        nothing: Mapping[str, Control] = {}
+        return self._asked(controls_of, nothing)
+
     def control(self, entity: str) -> Control | None:
         """Return the control record of *entity*, else that of ``*``, else ``None``."""
-        return self._asked(lambda driver: control_of(driver, entity), None)
+        return governs(self.controls(), entity)
 
-    def set_control(self, entity: str, expected: Control | None, control: Control) -> bool:
-        """Compare and set; every writer waits for the lock under which this happens."""
-        with self._connections.write() as driver:
-            self._tables.ensure(driver)
-            if _control(driver.execute(of_ledger("own_control"), (entity,)).fetchone()) != expected:
+    def set_control(
+        self,
+        entity: str,
+        expected: Control | None,
+        control: Control | None,
+        *,
+        purge: bool = False,
+        patience_seconds: float = 5.0,
+    ) -> bool:
+        """Compare and set while nobody else writes; triggers come and go in the same transaction.
+
+        Raises ``LeaseError`` with who writes when *patience_seconds* are over.
+        """
+        if not self._connections.there() and expected is not None:
+            return False
+        with self._connections.write_patiently(patience_seconds) as driver:
+            self._tables.make_ledger(driver)
+            controls = controls_of(driver)
+            if controls.get(entity) != expected:
                 return False
-            row = (control.epoch, control.role, control.phase, control.migration, control.format)
-            driver.execute(of_ledger("set_control"), (entity, *row))
+            if purge:
+                _purge(driver, entity, controls)
+            _write_control(driver, entity, control)
+            self._tables.settle_triggers(driver)
         return True
 
     # versions and marks
@@ -87,10 +113,32 @@ class SqliteLedger:
             for key, epoch, seq, deleted in rows
         ]
 
+    def backlog(self, entity: str) -> Backlog:
+        """Return how many marks of *entity* there are, and how old the oldest is."""
+        rows = self._rows("backlog", entity)
+        marks, since = rows[0] if rows else (0, None)
+        return Backlog(marks, 0.0 if since is None else max(0.0, time.time() - since))
+
+    def operations(self, entity: str, keys: Sequence[Key]) -> Mapping[Key, Sequence[str]]:
+        """Return the ids of the operations that changed *keys* and may still be repeated."""
+        codec = self._codec(entity)
+        since = int(time.time() - self._op_retention_seconds)
+
+        def ask(driver: sqlite3.Connection) -> dict[Key, Sequence[str]]:
+            statement = of_ledger("operations")
+            found = {
+                key: tuple(op_id for (op_id,) in driver.execute(statement, (entity, text, since)))
+                for key in keys
+                for text in (codec.key_text(key),)
+            }
+            return {key: op_ids for key, op_ids in found.items() if op_ids}
+
+        return self._asked(ask, {})
+
     def clear(self, marks: Sequence[Mark]) -> int:
         """Clear each mark that still is the one given; return how many."""
         with self._connections.write() as driver:
-            self._tables.ensure(driver)
+            self._tables.make_ledger(driver)
             return sum(
                 driver.execute(
                     of_ledger("clear"),
@@ -103,6 +151,22 @@ class SqliteLedger:
                 ).rowcount
                 for mark in marks
             )
+
+    # facts
+
+    def fact(self, name: str) -> Any:
+        """Return the JSON value that is kept under *name*, or ``None``."""
+        rows = self._rows("fact", name)
+        return from_json_text(rows[0][0]) if rows else None
+
+    def set_fact(self, name: str, value: Any) -> None:
+        """Keep a JSON value under *name*, durably; ``None`` forgets it."""
+        with self._connections.write() as driver:
+            self._tables.make_ledger(driver)
+            if value is None:
+                driver.execute(of_ledger("drop_fact"), (name,))
+            else:
+                driver.execute(of_ledger("set_fact"), (name, to_json_text(value)))
 
     # migrations
 
@@ -171,13 +235,27 @@ class SqliteLedger:
         return held(self._connections.path, name)
 
 
-def control_of(driver: sqlite3.Connection, entity: str) -> Control | None:
-    """Return the control record that governs *entity*."""
-    return _control(driver.execute(of_ledger("control"), (entity,)).fetchone())
+def _write_control(driver: sqlite3.Connection, entity: str, control: Control | None) -> None:
+    if control is None:
+        driver.execute(of_ledger("drop_control"), (entity,))
+    else:
+        row = (control.epoch, control.role, control.phase, control.migration, control.format)
+        driver.execute(of_ledger("set_control"), (entity, *row))
 
 
-def _control(row: tuple[int, str, str, str, int] | None) -> Control | None:
-    return None if row is None else Control(*row)  # type: ignore[arg-type]  # checked by the table
+def _purge(driver: sqlite3.Connection, entity: str, controls: Controls) -> None:
+    """Forget what the ledger knows of the entities that the record of *entity* governs."""
+    known = [name for (name,) in driver.execute(of_ledger("known_entities")).fetchall()]
+    governed = [name for name in known if name not in controls] if entity == "*" else [entity]
+    for name in governed:
+        for statement in ("versions", "outbox", "cursors", "displaced"):
+            driver.execute(of_ledger(f"purge_{statement}"), (name,))
+
+
+def role_of(driver: sqlite3.Connection, entity: str) -> str | None:
+    """Return this backend's role for *entity*; ``None`` without control."""
+    row = driver.execute(of_ledger("role"), (entity,)).fetchone()
+    return None if row is None else row[0]
 
 
 def version_of(driver: sqlite3.Connection, entity: str, key_text: str) -> Version | None:

@@ -15,7 +15,7 @@ from fluxstore_sqlite.broken import BrokenRuleError
 from fluxstore_sqlite.columns import Stored
 from fluxstore_sqlite.connections import savepoint
 from fluxstore_sqlite.draft import Draft
-from fluxstore_sqlite.ledger import save_cursor
+from fluxstore_sqlite.ledger import save_cursor, version_of
 from fluxstore_sqlite.rows import FieldRefusedError, Found, StoredRow
 from fluxstore_sqlite.unit import Unit
 
@@ -50,13 +50,28 @@ class Merge:
         self._parents: dict[tuple[str, Stored], bool] = {}
 
     def make(self, batch: Batch) -> Merged:
-        """Merge *batch* with its cursor."""
+        """Merge *batch* with its cursor; a live one leaves alone what has a version here."""
+        if batch.epoch is not None:
+            batch, known = self._without_known(batch)
+        else:
+            known = 0
         refused, deleted = self._delete(batch.deletes)
         fresh, unchanged = self._differing(batch.records, with_references=True)
         written = self._write(fresh, with_references=True)
         if batch.cursor is not None:
             save_cursor(self._unit.driver, batch.cursor)
-        return Merged(written, unchanged, deleted, (*refused, *self._refused.values()))
+        return Merged(written, unchanged + known, deleted, (*refused, *self._refused.values()))
+
+    def _without_known(self, batch: Batch) -> tuple[Batch, int]:
+        """Return what has no version row here, and how many records have one."""
+        records = {one.key: one for one in batch.records}
+        fresh = [one for key, one in records.items() if not self._is_known(key)]
+        deletes = [key for key in batch.deletes if not self._is_known(key)]
+        return attrs.evolve(batch, records=fresh, deletes=deletes), len(records) - len(fresh)
+
+    def _is_known(self, key: Key) -> bool:
+        name, text = self._rows.table.entity.name, self._codec.key_text(key)
+        return version_of(self._unit.driver, name, text) is not None
 
     def foresee(self, records: Sequence[Record]) -> Sequence[Rejected]:
         """Return what ``make`` would refuse, references apart; the caller undoes it."""

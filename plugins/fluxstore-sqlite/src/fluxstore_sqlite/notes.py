@@ -1,4 +1,4 @@
-"""What a write leaves in the ledger, in its own transaction: its fence, version, mark and op."""
+"""What a write leaves in the ledger, in its own transaction: its version, mark and op."""
 
 from __future__ import annotations
 
@@ -9,38 +9,26 @@ from collections.abc import Iterable
 from fluxstore.adapter import Control
 from fluxstore.codec import Codec
 from fluxstore.entity import Entity
-from fluxstore.errors import SealedError, StalePhaseError
 from fluxstore.records import UNTOUCHED, Key, Version
-from fluxstore_sqlite.ledger import control_of, of_ledger, set_version, version_of
+from fluxstore_sqlite.capture import governs, is_kept
+from fluxstore_sqlite.fence import let_write
+from fluxstore_sqlite.ledger import of_ledger, set_version, version_of
 from fluxstore_sqlite.unit import Unit
 
 _FORGET_EVERY_SECONDS = 60
 
 
-def fence(driver: sqlite3.Connection, entity: Entity) -> None:
-    """Let an application's write pass only where this backend is the authority, or alone."""
-    control = control_of(driver, entity.name)
-    if control is None or control.role == "authority":
-        return
-    if control.role in ("sealed", "committing"):
-        raise SealedError("writes wait for a cutover to end", entity=entity.name)
-    raise StalePhaseError(
-        f"this backend is {control.role} since epoch {control.epoch}",
-        entity=entity.name,
-        next_step="read the phase again and write to the authority",
-    )
-
-
 def note(unit: Unit) -> None:
     """Give each touched record its next version, and a mark where there is a follower.
 
-    Without a control record nothing is noted but what had a version already: versions are sparse.
+    Raises as ``let_write`` where a cascade went to an entity that is written elsewhere. In phase
+    ``off`` and without control nothing is noted but what had a version already: versions are
+    sparse.
     """
-    governed: dict[str, Control | None] = {}
     for (name, key), existed in unit.touched.items():
-        if name not in governed:
-            governed[name] = control_of(unit.driver, name)
-        _note_one(unit, unit.tables.entities[name], key, governed[name], existed=existed)
+        control = governs(unit.controls, name)
+        let_write(control, name)
+        _note_one(unit, unit.tables.entities[name], key, control, existed=existed)
 
 
 def _note_one(
@@ -48,15 +36,15 @@ def _note_one(
 ) -> None:
     text = Codec.of(entity).key_text(key)
     old = version_of(unit.driver, entity.name, text)
-    if control is None and old is None:
+    if old is None and not is_kept(control):
         return
     start = old or (UNTOUCHED if existed else Version(0, 0))
     epoch = control.epoch if control else start.epoch
     gone = unit.find(unit.rows(entity), key) is None
     version = Version(epoch, start.seq + 1, deleted=gone)
     set_version(unit.driver, entity.name, text, version)
-    if control is not None and control.phase != "off":
-        mark = (entity.name, text, version.epoch, version.seq)
+    if is_kept(control):
+        mark = (entity.name, text, version.epoch, version.seq, time.time())
         unit.driver.execute(of_ledger("set_mark"), mark)
 
 

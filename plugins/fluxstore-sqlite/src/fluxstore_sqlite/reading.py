@@ -19,7 +19,7 @@ from fluxstore.query import Query
 from fluxstore.records import UNTOUCHED, Key, Record, Rejected, Version
 from fluxstore_sqlite.columns import Stored
 from fluxstore_sqlite.fetching import fetch, fetch_one
-from fluxstore_sqlite.ledger import of_ledger
+from fluxstore_sqlite.ledger import of_ledger, role_of
 from fluxstore_sqlite.predicates import Predicates
 from fluxstore_sqlite.queries import Translation
 from fluxstore_sqlite.rows import FieldRefusedError, Found, Rows, StoredRow
@@ -51,7 +51,7 @@ class Reading:
         self._driver = driver
         self._rows = rows
         self._table = rows.table
-        self._has_ledger = has_ledger
+        self.has_ledger = has_ledger
 
     def read(self, keys: Iterable[Key]) -> dict[Key, Record]:
         """Return the records of *keys*."""
@@ -62,21 +62,31 @@ class Reading:
                 found[key] = record
         return found
 
+    def governed(self, key: Key) -> tuple[str | None, Record | None]:
+        """Return this backend's role and the record of *key*, both of one moment."""
+        try:
+            stored = self._rows.stored_key(key)
+        except FieldRefusedError:
+            return role_of(self._driver, self._table.entity.name), None
+        texts = [self._table.codec.key_text(key)] * self._table.texts_of_read
+        *row, role = fetch(self._driver, self._table.governed_read, (*stored, *texts))[0]
+        return role, self._recorded(Found.of(row), stored)
+
     def _read_one(self, key: Key) -> Record | None:
         try:
             stored = self._rows.stored_key(key)
         except FieldRefusedError:
             return None
-        if self._has_ledger:
+        if self.has_ledger:
             texts = [self._table.codec.key_text(key)] * self._table.texts_of_read
             row = fetch_one(self._driver, self._table.read, (*texts, *stored))
         else:
             row = fetch_one(self._driver, self._table.read_plain, stored)
-        found = None if row is None else Found.of(row)
+        return None if row is None else self._recorded(Found.of(row), stored)
+
+    def _recorded(self, found: Found, stored: StoredRow) -> Record | None:
         # A column that folds case finds A for a: another record.
-        return (
-            self._rows.record(found) if found and self._rows.key_row(found.row) == stored else None
-        )
+        return self._rows.record(found) if self._rows.key_row(found.row) == stored else None
 
     # scanning
 
@@ -131,7 +141,7 @@ class Reading:
     def _with_ledger(self, found: list[Found]) -> list[Found]:
         """Return rows with version and, of an adopted table, residue; most have neither."""
         name = self._table.entity.name
-        if not self._has_ledger or not found:
+        if not self.has_ledger or not found:
             return found
         touched = fetch_one(self._driver, of_ledger("has_versions"), (name,)) is not None
         if not touched and not self._table.adopted:

@@ -189,6 +189,8 @@ def _apply(connections: Connections, tables: Tables, step: Step) -> None:
             return  # another process has just applied it
         if step.in_transaction:
             _run(driver, step)
+        tables.look_again()
+        tables.settle_triggers(driver)  # a table that is made anew has none
         now = datetime.now(UTC).isoformat()
         driver.execute(of_ledger("note_step"), (step.name, step.checksum, now))
     tables.forget()

@@ -97,23 +97,29 @@ class Table:
         """The same where there is no ledger: the key's values only."""
         return self._reading(with_ledger=False)
 
+    @cached_property
+    def governed_read(self) -> str:
+        """The same and this backend's role: the key's values, then its text for each join."""
+        return self._reading(with_ledger=True, statement="governed_read")
+
     @property
     def texts_of_read(self) -> int:
         """How often ``read`` wants the key's text."""
         return 2 if self.adopted else 1
 
-    def _reading(self, *, with_ledger: bool) -> str:
+    def _reading(self, *, with_ledger: bool, statement: str = "read") -> str:
         joins = ("versions", "residue") if self.adopted else ("versions",)
         entity = self.entity.name
         return sql.statement(
             "records",
-            "read",
+            statement,
             columns=self._selected,
             residue=self._residue(with_ledger=with_ledger),
             version="v.epoch, v.seq" if with_ledger else "NULL, NULL",
             table=sql.name(self.name),
             joins=" ".join(sql.beside(each, entity) for each in joins) if with_ledger else "",
             key=self._is_key,
+            role=sql.role(entity),
         )
 
     def _residue(self, *, with_ledger: bool) -> str:

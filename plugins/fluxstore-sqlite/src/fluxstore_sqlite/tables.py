@@ -11,7 +11,7 @@ import attrs
 from fluxstore.adapter import Opening, Use
 from fluxstore.entity import Entity
 from fluxstore.errors import ConfigError, EntityError
-from fluxstore_sqlite import sql
+from fluxstore_sqlite import capture, sql
 from fluxstore_sqlite.connections import Connections
 from fluxstore_sqlite.found import FoundColumn, found_columns
 from fluxstore_sqlite.rows import Rows
@@ -97,6 +97,10 @@ class Tables:
 
     def _drop(self) -> None:
         self._drafts.known = None
+
+    def look_again(self) -> None:
+        """Forget in this thread's transaction what a statement of somebody's may have changed."""
+        self._drafts.known = _Known(origin=self._known)
 
     def forget(self) -> None:
         """Look again at what is there."""
@@ -212,6 +216,13 @@ class Tables:
             for index in definitions.indexes(table):
                 if index.is_unique or with_indexes:
                     driver.execute(definitions.create_index(table, index))
+        self.settle_triggers(driver)
+
+    def settle_triggers(self, driver: sqlite3.Connection) -> None:
+        """Make the triggers that control wants on the tables that are there, and no others."""
+        controls = capture.controls_of(driver)
+        found = (self.find(driver, entity) for entity in self.entities.values())
+        capture.settle(driver, controls, (table for table in found if table is not None))
 
     def make_indexes(self, driver: sqlite3.Connection, entities: Sequence[Entity]) -> None:
         """Make the indexes that are not there on tables of our own."""

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from functools import cached_property
 from typing import cast
 
+from fluxstore.adapter import Control
 from fluxstore.codec import Refusal
 from fluxstore.entity import Entity
 from fluxstore.errors import ConstraintError
 from fluxstore.records import Key, Reason
 from fluxstore_sqlite import sql
 from fluxstore_sqlite.broken import BrokenRuleError, Rule
+from fluxstore_sqlite.capture import Controls, controls_of, governs, own_writes
 from fluxstore_sqlite.columns import Stored
 from fluxstore_sqlite.failures import Where, columns_of, is_taken, translated
 from fluxstore_sqlite.fetching import fetch, fetch_one
@@ -31,6 +35,24 @@ class Unit:
         self.tables = tables
         self.touched: Touched = {}
         tables.ensure(driver)
+
+    @cached_property
+    def controls(self) -> Controls:
+        """Every control record, as no other writer changes it before this ends."""
+        return controls_of(self.driver)
+
+    def control(self, entity: Entity) -> Control | None:
+        """Return the record that governs *entity*."""
+        return governs(self.controls, entity.name)
+
+    @contextmanager
+    def writes(self) -> Iterator[None]:
+        """Do in the context what triggers do for other programs."""
+        if self.controls:
+            with own_writes(self.driver):
+                yield
+        else:
+            yield
 
     def rows(self, entity: Entity) -> Rows:
         """Return the rows of *entity*; its table is there."""

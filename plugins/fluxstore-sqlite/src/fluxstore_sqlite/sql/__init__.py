@@ -61,7 +61,9 @@ def text(value: str) -> str:
 
 def literal(value: str | int | float) -> str:
     """Return a value as a literal."""
-    return text(value) if isinstance(value, str) else repr(value)
+    if isinstance(value, str):
+        return text(value)
+    return repr(int(value) if isinstance(value, bool) else value)
 
 
 def column(text: str) -> str:
@@ -104,3 +106,13 @@ def beside(table: str, entity: str) -> str:
     alias = table[0]
     joined = f"LEFT JOIN _fluxstore_{table} AS {alias}"
     return f"{joined} ON {alias}.entity = {text(entity)} AND {alias}.key = ?"
+
+
+def governor(entity: str) -> str:
+    """Return the name of the control record that governs *entity*, as a value."""
+    return statement("capture", "governor", entity=text(entity))
+
+
+def role(entity: str) -> str:
+    """Return the role of this backend for *entity*, as a value."""
+    return statement("records", "role", governor=governor(entity))

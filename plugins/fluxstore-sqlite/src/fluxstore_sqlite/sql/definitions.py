@@ -121,7 +121,7 @@ def _checks(column: Column) -> Iterator[str]:
 
 
 def _choice(choice: Any) -> str:
-    literal = sql.literal(int(choice) if isinstance(choice, bool) else choice)
+    literal = sql.literal(choice)
     return literal.replace("{", "{{").replace("}", "}}")
 
 

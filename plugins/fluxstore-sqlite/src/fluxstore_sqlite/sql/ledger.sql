@@ -1,13 +1,13 @@
 -- Statements on the ledger's tables.
 
--- name: control
--- What governs an entity: its own row, else that of '*'.
-SELECT epoch, role, phase, migration, format FROM _fluxstore_control
-WHERE entity IN (?, '*') ORDER BY entity = '*' LIMIT 1
+-- name: controls
+-- Every control record; there are few.
+SELECT entity, epoch, role, phase, migration, format FROM _fluxstore_control
 
--- name: own_control
--- The row of one entity, or of '*', and no other.
-SELECT epoch, role, phase, migration, format FROM _fluxstore_control WHERE entity = ?
+-- name: role
+-- The role of this backend for an entity: its own control record, else that of '*'.
+SELECT role FROM _fluxstore_control
+WHERE entity = coalesce((SELECT entity FROM _fluxstore_control WHERE entity = ?), '*')
 
 -- name: set_control
 -- The new control of an entity, compared before in the same transaction.
@@ -16,6 +16,32 @@ VALUES (?, ?, ?, ?, ?, ?)
 ON CONFLICT (entity) DO UPDATE SET
     epoch = excluded.epoch, role = excluded.role, phase = excluded.phase,
     migration = excluded.migration, format = excluded.format
+
+-- name: drop_control
+-- An entity's control is over; compared before in the same transaction.
+DELETE FROM _fluxstore_control WHERE entity = ?
+
+-- name: purge_versions
+-- Nothing is known any more of an entity's versions.
+DELETE FROM _fluxstore_versions WHERE entity = ?
+
+-- name: purge_outbox
+-- Nothing of an entity is to be carried any more.
+DELETE FROM _fluxstore_outbox WHERE entity = ?
+
+-- name: purge_cursors
+-- No migration of an entity goes on where it stood.
+DELETE FROM _fluxstore_cursors WHERE entity = ?
+
+-- name: purge_displaced
+-- No statement of another program is under way on an entity.
+DELETE FROM _fluxstore_displaced WHERE entity = ?
+
+-- name: known_entities
+-- The entities that the ledger knows anything of.
+SELECT entity FROM _fluxstore_versions
+UNION SELECT entity FROM _fluxstore_outbox
+UNION SELECT entity FROM _fluxstore_cursors
 
 -- name: version
 -- The version of one touched key.
@@ -32,16 +58,26 @@ ON CONFLICT (entity, key) DO UPDATE SET
     epoch = excluded.epoch, seq = excluded.seq, deleted = excluded.deleted
 
 -- name: set_mark
--- This key may differ in the follower; one row a key, the newest.
-INSERT INTO _fluxstore_outbox (entity, key, epoch, seq) VALUES (?, ?, ?, ?)
-ON CONFLICT (entity, key) DO UPDATE SET epoch = excluded.epoch, seq = excluded.seq
+-- This key may differ in the follower; one row a key, the newest, behind all others.
+INSERT INTO _fluxstore_outbox (entity, key, epoch, seq, number, at)
+VALUES (
+    ?1, ?2, ?3, ?4,
+    (SELECT coalesce(max(o.number), 0) + 1 FROM _fluxstore_outbox AS o WHERE o.entity = ?1),
+    ?5
+)
+ON CONFLICT (entity, key) DO UPDATE SET
+    epoch = excluded.epoch, seq = excluded.seq, number = excluded.number
 
 -- name: marks
--- Marks of one entity, the oldest epoch and number first.
+-- Marks of one entity, the oldest first.
 SELECT o.key, o.epoch, o.seq, coalesce(v.deleted, 0)
 FROM _fluxstore_outbox AS o
 LEFT JOIN _fluxstore_versions AS v ON v.entity = o.entity AND v.key = o.key
-WHERE o.entity = ? ORDER BY o.epoch, o.seq, o.key LIMIT ?
+WHERE o.entity = ? ORDER BY o.number LIMIT ?
+
+-- name: backlog
+-- How many marks of an entity there are, and since when the oldest waits.
+SELECT count(*), min(at) FROM _fluxstore_outbox WHERE entity = ?
 
 -- name: clear
 -- A mark that still is the one that was read.
@@ -56,9 +92,26 @@ SELECT 1 FROM _fluxstore_ops WHERE op_id = ? AND entity = ? LIMIT 1
 INSERT INTO _fluxstore_ops (op_id, entity, key, epoch, seq, at) VALUES (?, ?, ?, ?, ?, ?)
 ON CONFLICT (op_id, entity, key) DO NOTHING
 
+-- name: operations
+-- The operations that changed a key and may still be repeated, the oldest first.
+SELECT op_id FROM _fluxstore_ops WHERE entity = ? AND key = ? AND at >= ? ORDER BY at, op_id
+
 -- name: forget_ops
 -- Operations whose retention is over.
 DELETE FROM _fluxstore_ops WHERE at < ?
+
+-- name: fact
+-- The JSON text that is kept under a name.
+SELECT value FROM _fluxstore_facts WHERE name = ?
+
+-- name: set_fact
+-- A JSON text under a name.
+INSERT INTO _fluxstore_facts (name, value) VALUES (?, ?)
+ON CONFLICT (name) DO UPDATE SET value = excluded.value
+
+-- name: drop_fact
+-- Nothing is kept under a name any more.
+DELETE FROM _fluxstore_facts WHERE name = ?
 
 -- name: cursor
 -- Where a migration of one entity stands.

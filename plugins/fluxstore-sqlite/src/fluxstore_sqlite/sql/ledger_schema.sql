@@ -19,11 +19,32 @@ CREATE TABLE IF NOT EXISTS _fluxstore_versions (
     PRIMARY KEY (entity, key)
 ) STRICT, WITHOUT ROWID;
 
+-- number: the order in which an entity's marks were made; at: since when the key has had one, as
+-- seconds of 1970.
 CREATE TABLE IF NOT EXISTS _fluxstore_outbox (
     entity TEXT NOT NULL,
     key    TEXT NOT NULL,
     epoch  INTEGER NOT NULL,
     seq    INTEGER NOT NULL,
+    number INTEGER NOT NULL,
+    at     REAL NOT NULL,
+    PRIMARY KEY (entity, key)
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX IF NOT EXISTS _fluxstore_outbox_number ON _fluxstore_outbox (entity, number);
+
+-- A row while the library writes: triggers then leave fence and capture to it. No transaction is
+-- committed with one.
+CREATE TABLE IF NOT EXISTS _fluxstore_own (
+    own INTEGER NOT NULL PRIMARY KEY
+) STRICT;
+
+-- Rows that another program's statement may displace without a trigger of theirs, until it is seen
+-- whether it did; stored: the values of the key's columns as a JSON array.
+CREATE TABLE IF NOT EXISTS _fluxstore_displaced (
+    entity TEXT NOT NULL,
+    key    TEXT NOT NULL,
+    stored TEXT NOT NULL,
     PRIMARY KEY (entity, key)
 ) STRICT, WITHOUT ROWID;
 
@@ -38,6 +59,13 @@ CREATE TABLE IF NOT EXISTS _fluxstore_ops (
 ) STRICT, WITHOUT ROWID;
 
 CREATE INDEX IF NOT EXISTS _fluxstore_ops_at ON _fluxstore_ops (at);
+
+CREATE INDEX IF NOT EXISTS _fluxstore_ops_key ON _fluxstore_ops (entity, key);
+
+CREATE TABLE IF NOT EXISTS _fluxstore_facts (
+    name  TEXT NOT NULL PRIMARY KEY,
+    value TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
 
 CREATE TABLE IF NOT EXISTS _fluxstore_cursors (
     migration   TEXT NOT NULL,

@@ -4,6 +4,15 @@
 -- One record by its key, with its residue and its version (epoch, seq).
 SELECT {columns}, {residue}, {version} FROM {table} AS t {joins} WHERE {key}
 
+-- name: governed_read
+-- The same and the role of this backend, in one row even where there is no record.
+SELECT {columns}, {residue}, {version}, {role}
+FROM (SELECT 1) LEFT JOIN {table} AS t ON {key} {joins}
+
+-- name: role
+-- The role of this backend, as a value: an entity's own control record, else that of '*'.
+(SELECT c.role FROM _fluxstore_control AS c WHERE c.entity = {governor})
+
 -- name: page
 -- Records by a condition, in an order; their versions are looked up afterwards.
 SELECT {columns}, {residue}, NULL, NULL FROM {table} AS t WHERE {condition} ORDER BY {order} LIMIT ?

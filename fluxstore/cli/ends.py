@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from fluxstore.calls import Lens, Move
     from fluxstore.config import Config
     from fluxstore.entity import Entity
+    from fluxstore.migration.live import Live
     from fluxstore.migration.plan import End
 
 From = Annotated[
@@ -47,6 +48,12 @@ class Ends:
         """Yield the entities that were asked for, or all."""
         for name in self.entities or self.config.entities:
             yield self.config.entities[name]
+
+    def live(self) -> Live | None:
+        """Return the live migration between both, ``None`` where they are in phase ``off``."""
+        from fluxstore.migration.live import live_of
+
+        return live_of(self.source, self.target, self.asked())
 
 
 def chosen_names(session: Session, source: str, target: str) -> tuple[str, str]:
@@ -98,6 +105,29 @@ def opened(
             config=session.config,
             entities=chosen,
         )
+
+
+@contextmanager
+def served(
+    session: Session, source: str, target: str, entities: Sequence[str] = ()
+) -> Iterator[tuple[Ends, Live]]:
+    """Yield both ends of a live migration, open as an application opens them.
+
+    ``GateError`` where there is no live migration between them.
+    """
+    from fluxstore.adapter import Use
+    from fluxstore.errors import GateError
+
+    uses = (Use.SERVE, Use.SERVE)
+    with opened(session, source, target, entities, uses=uses) as both:
+        live = both.live()
+        if live is None:
+            raise GateError(
+                f"{both.source.name} and {both.target.name} are in phase off",
+                gate="control",
+                next_step="fluxstore phase set dual_write",
+            )
+        yield both, live
 
 
 def _end(session: Session, stack: ExitStack, name: str, use: Use) -> End:

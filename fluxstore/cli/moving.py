@@ -14,7 +14,7 @@ from fluxstore.cli import ends, history, render, summaries
 from fluxstore.cli.ends import EntityNames, From, To
 from fluxstore.cli.progress import reporting
 from fluxstore.cli.session import Session
-from fluxstore.errors import ConfigError
+from fluxstore.errors import ConfigError, GateError
 
 if TYPE_CHECKING:
     from fluxstore.migration.options import Options
@@ -93,30 +93,65 @@ def migrate(
 ) -> render.Answer:
     """Copy every good record from one backend to the other, and quarantine the rest.
 
-    An offline copy: stop the writers first. The source is only read. Run again, it repairs what
-    drifted and writes nothing where both sides are equal. Exit code 4 if records stayed behind,
-    5 if the target has records that the source has not.
+    In phase off an offline copy: stop the writers first. From dual_write on a live backfill, with
+    writers at work, from the authority to its follower: see `fluxstore ctl`. The source is only
+    read. Run again, it repairs what drifted and writes nothing where both sides are equal. Exit
+    code 4 if records stayed behind, 5 if the target has records that the source has not.
     """
-    from fluxstore.migration.migrate import migrate as run
-
     session = Session.of(ctx)
     session.again = ["--resume"]
-    with ends.opened(session, source, target, entity) as both:
-        chosen: dict[str, Any] = {
-            "entities": both.entities,
-            "resume": resume,
-            "rate": rate,
-            "fail_fast": fail_fast,
-            "delete_extra": delete_extra,
-            "dry_run": dry_run,
-            "problems_file": problems,
-            "extras_file": extras,
-            "moves": ends.moves(session, both),
-        }
-        with choices(session, workers, **chosen) as options:
-            report = run(both.source, both.target, both.config.entities, options)
+    chosen: dict[str, Any] = {
+        "resume": resume,
+        "rate": rate,
+        "fail_fast": fail_fast,
+        "delete_extra": delete_extra,
+        "dry_run": dry_run,
+        "problems_file": problems,
+        "extras_file": extras,
+    }
+    report = _copied(session, (source, target), tuple(entity), workers, chosen)
     answer = summaries.of_migration(report, session)
     return answer if dry_run else remembered(session, "migrate", report, answer)
+
+
+def _copied(
+    session: Session,
+    way: tuple[str, str],
+    entity: tuple[str, ...],
+    workers: int,
+    chosen: dict[str, Any],
+) -> MigrationReport:
+    """Return what came of the copy that the ledgers ask for."""
+    from fluxstore.migration.migrate import migrate as run
+
+    with ends.opened(session, *way, entity) as both:
+        if both.live() is None:
+            moves = ends.moves(session, both)
+            with choices(session, workers, **chosen, entities=both.entities, moves=moves) as made:
+                return run(both.source, both.target, both.config.entities, made)
+    return _backfilled(session, way, entity, workers, chosen)
+
+
+def _backfilled(
+    session: Session,
+    way: tuple[str, str],
+    entity: tuple[str, ...],
+    workers: int,
+    chosen: dict[str, Any],
+) -> MigrationReport:
+    from fluxstore.migration.backfill import backfill
+
+    with ends.served(session, *way, entity) as (both, live):
+        if live.authority.name != both.source.name:
+            raise GateError(
+                f"{live.authority.name} is the authority in phase {live.phase}, and records go "
+                "from it",
+                gate="control",
+                next_step=f"fluxstore migrate --from {both.target.name} --to {both.source.name}",
+            )
+        moves = ends.moves(session, both)
+        with choices(session, workers, **chosen, moves=moves) as made:
+            return backfill(live, both.config.entities, made)
 
 
 def remembered(

@@ -22,7 +22,17 @@ from fluxstore.migration.conflicts import settle
 from fluxstore.migration.progress import Stopped, never
 from fluxstore.records import Key, Rejected, Version
 
-__all__ = ["Carried", "Drained", "Waiting", "backlog", "carry", "drain", "live_epoch"]
+__all__ = [
+    "BATCH_KEYS",
+    "Carried",
+    "Drained",
+    "Waiting",
+    "backlog",
+    "carry",
+    "drain",
+    "live_epoch",
+    "relay_lease",
+]
 
 BATCH_KEYS = 500
 _LEASE_PAUSE_SECONDS = 0.02

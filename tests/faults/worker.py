@@ -12,9 +12,20 @@ from harness.history import History
 from harness.workload import Actor, Job
 
 import fluxstore
+from fluxstore.errors import FluxstoreError
 
 
-def main() -> None:
+def main() -> int:
+    """Open the store, work until told to stop, close it; a named error is told, and its code."""
+    try:
+        work()
+    except FluxstoreError as error:
+        sys.stderr.write(f"{type(error).__name__}: {error}\n")
+        return error.exit_code
+    return 0
+
+
+def work() -> None:
     """Open the store, work until told to stop, close it."""
     job: Job = pickle.loads(Path(sys.argv[1]).read_bytes())
     stopping: list[Any] = []
@@ -31,4 +42,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    raise SystemExit(main())

@@ -5,7 +5,6 @@ from __future__ import annotations
 import fcntl
 import os
 import shutil
-import signal
 import struct
 import subprocess
 import time
@@ -137,8 +136,3 @@ def _until_done(*command: str) -> None:
         if time.monotonic() > until:
             _run(*command)
         time.sleep(0.05)
-
-
-def ignore_file_size_limit() -> None:
-    """In a child: have a write beyond RLIMIT_FSIZE fail, rather than end the process."""
-    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)

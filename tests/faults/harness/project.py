@@ -43,7 +43,7 @@ records = "logbooks"
     "sqlite": """
 [backends.sqlite]
 adapter = "sqlite"
-path = "{data}/logbooks.db"
+path = "{database}/logbooks.db"
 """,
     "postgres": """
 [backends.postgres]
@@ -66,7 +66,7 @@ shadow_reads = 0.2
 """
 
 
-_KNOWN = {"logbooks.json", ".fluxstore", "lost+found"}
+_KNOWN = {"logbooks.json", "logbooks.db", ".fluxstore", "lost+found"}
 
 
 @attrs.frozen
@@ -82,10 +82,19 @@ class Setup:
 
 
 class Project:
-    """A folder; its files lie in ``data``, which may be on a disk of its own."""
+    """A folder; its files lie in ``data``, which may be on a disk of its own.
+
+    So may the SQLite file, in *database*.
+    """
 
     def __init__(
-        self, folder: Path, setup: Setup, *, data: Path | None = None, dsn: str = ""
+        self,
+        folder: Path,
+        setup: Setup,
+        *,
+        data: Path | None = None,
+        database: Path | None = None,
+        dsn: str = "",
     ) -> None:
         """Write the configuration, and an empty source where it is a file."""
         self.folder, self.setup, self.dsn = folder, setup, dsn
@@ -94,11 +103,16 @@ class Project:
             each.mkdir(parents=True, exist_ok=True)
         self.config = folder / "fluxstore.toml"
         (folder / "entities.py").write_text(ENTITIES)
-        chosen = attrs.asdict(setup) | {"data": self.data}
+        chosen = attrs.asdict(setup) | {"data": self.data, "database": database or self.data}
         tables = [POLICY, BACKENDS[setup.source], BACKENDS[setup.target]]
         self.config.write_text("".join(table.format_map(chosen) for table in tables))
         if setup.source == "json":
             (self.data / "logbooks.json").write_text(json.dumps({"logbooks": []}))
+
+    @property
+    def ends(self) -> tuple[str, str]:
+        """Source and target."""
+        return (self.setup.source, self.setup.target)
 
     @property
     def way(self) -> tuple[str, ...]:

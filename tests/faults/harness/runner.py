@@ -8,7 +8,7 @@ import sys
 import tempfile
 import time
 import traceback
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -74,19 +74,24 @@ def play(row: Row, case: Case, *, seed: int, full: bool, folder: Path) -> Ran:
 
 
 def play_all(
-    rows: Iterable[Row], *, seed: int, full: bool, out: TextIO = sys.stdout, keep: bool = False
+    rows: Iterable[Row],
+    *,
+    seed: int,
+    full: bool,
+    cases: Collection[str] = (),
+    out: TextIO = sys.stdout,
 ) -> list[Ran]:
-    """Play every case of every row, a line for each."""
+    """Play every case of every row, or those named, a line for each."""
     ran = []
-    for row in rows:
-        for case in row.cases:
-            folder = Path(tempfile.mkdtemp(prefix=f"fluxstore-{row.id}-"))
-            done = play(row, case, seed=seed, full=full, folder=folder)
-            out.write(done.line() + "\n")
-            out.flush()
-            ran.append(done)
-            if done.verdict != "FAIL" and not keep:
-                shutil.rmtree(folder, ignore_errors=True)
+    for row, case in [(one, case) for one in rows for case in one.cases]:
+        if cases and case.name not in cases:
+            continue
+        folder = Path(tempfile.mkdtemp(prefix=f"fluxstore-{row.id}-"))
+        ran.append(play(row, case, seed=seed, full=full, folder=folder))
+        out.write(ran[-1].line() + "\n")
+        out.flush()
+        if ran[-1].verdict != "FAIL":
+            shutil.rmtree(folder, ignore_errors=True)
     return ran
 
 

@@ -10,7 +10,6 @@ import logging
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from itertools import count
 
 import attrs
 
@@ -84,9 +83,8 @@ class Shadow(Attendant):
         """Begin with an empty queue."""
         super().forget()
         self._queue: deque[Glance] = deque()
-        self._dropped = count()
+        self.dropped = 0
         self._suspects: dict[tuple[str, Key], Suspect] = {}
-        self.compared = 0
         self._trouble = ""
 
     def offer(self, glance: Glance) -> None:
@@ -94,7 +92,7 @@ class Shadow(Attendant):
         if len(self._queue) < CAPACITY:
             self._queue.append(glance)
         else:
-            next(self._dropped)
+            self.dropped += 1
         if self._thread is None:
             self.start()
 
@@ -116,7 +114,8 @@ class Shadow(Attendant):
 
     def _compare(self, glance: Glance) -> None:
         keys = self._asked(glance)
-        self.compared += 1
+        dropped, self.dropped = self.dropped, 0
+        self._divergences.counted(glance.authority, compared=1, dropped=dropped)
         for key in differing(self._pairs(glance.entity, glance.authority, keys), glance.entity):
             self._suspect(glance, key)
 

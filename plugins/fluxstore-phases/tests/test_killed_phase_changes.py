@@ -1,0 +1,124 @@
+"""A phase change killed with kill -9 at any of its changes is finished, or undone, by the next."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import killed_phase_change
+import pytest
+from phase_changes import (
+    ENTITIES,
+    KINDS,
+    ends,
+    marks,
+    phase,
+    prove,
+    records,
+    roles,
+    texts,
+    walk,
+    write,
+)
+
+from fluxstore.migration import relay
+from fluxstore_phases import completing, recovery
+from fluxstore_phases.phases import Side
+from fluxstore_phases.standing import ALL
+from fluxstore_phases.steps import Walk
+
+SOURCE, TARGET = Side.SOURCE, Side.TARGET
+CHANGES = ((0, "1"), (1, "2"), (1, "0"), (3, "4"), (4, "3"), (4, "5"), (5, "4"), (5, "final"))
+MOST_CALLS = 24
+LIMIT_SECONDS = 60
+
+
+def killed(kinds: tuple[str, str], folder: Path, to: str, call: int, moment: str) -> bool:
+    """Run the change; tell whether it was killed."""
+    command = [sys.executable, killed_phase_change.__file__, *kinds, str(folder), to]
+    support = str(Path(killed_phase_change.__file__).parent)
+    done = subprocess.run(
+        [*command, str(call), moment],
+        check=False,
+        env=os.environ | {"PYTHONPATH": support},
+        capture_output=True,
+        text=True,
+        timeout=LIMIT_SECONDS,
+    )
+    assert done.returncode in (0, -9), done.stderr
+    return done.returncode == -9
+
+
+def opened(kinds: tuple[str, str], folder: Path):
+    return ends(folder, one=KINDS[kinds[0]], two=KINDS[kinds[1]])
+
+
+def begin(kinds: tuple[str, str], folder: Path, at: int) -> dict[str, str]:
+    """Bring a migration to phase *at*, with marks where that phase makes them."""
+    folder.mkdir()
+    with opened(kinds, folder) as both:
+        sides = both.sides()
+        write(sides, SOURCE, "old", "from before")
+        walk(sides, at)
+        holder = sides.standing(ALL).holder
+        write(sides, holder, "new", f"in phase {at}")
+        if at == 3:
+            prove(sides)
+        return texts(sides, holder)
+
+
+def check(kinds: tuple[str, str], folder: Path, to: str, acknowledged: dict[str, str]) -> None:
+    """Recover as anybody would, go on writing, finish the change; nothing may be missing."""
+    with opened(kinds, folder) as both:
+        sides = both.sides()
+        with sides.leased():
+            recovery.recover_all(sides)
+        holder = sides.standing(ALL).holder
+        fresh = sides.standing(ALL).state.name == "fresh"
+        assert fresh or 1 == roles(sides).count("authority")
+        assert acknowledged == texts(sides, holder)
+        write(sides, holder, "after", "the kill")
+        if to == "final":
+            with sides.leased():
+                completing.finalize(sides, ALL)
+        else:
+            finish(sides, int(to))
+        holder = sides.standing(ALL).holder
+        assert acknowledged | {"after": "the kill"} == texts(sides, holder)
+        if to in ("2", "3", "4"):
+            converge(sides, holder)
+
+
+def finish(sides, to: int) -> None:
+    if sides.standing(ALL).phase.number == 3:
+        prove(sides)
+    Walk(sides).to(phase(to))
+    assert to == sides.standing(ALL).phase.number
+    assert sides.standing(ALL).state.done
+
+
+def converge(sides, holder: Side) -> None:
+    relay.drain(sides.adapter(holder), sides.adapter(holder.other), list(ENTITIES.values()))
+    assert 0 == marks(sides, holder)
+    if holder is TARGET or sides.standing(ALL).phase.number == 3:
+        assert records(sides, SOURCE) == records(sides, TARGET)
+
+
+@pytest.mark.parametrize("moment", ["before", "after"])
+@pytest.mark.parametrize(("at", "to"), CHANGES)
+def test_the_next_one_finds_one_authority_and_every_write(at, to, moment, tmp_path):
+    kinds = ("reference", "reference")
+    acknowledged = begin(kinds, tmp_path / "base", at)
+    kills = 0
+    for call in range(1, MOST_CALLS):
+        folder = tmp_path / f"killed-{call}"
+        shutil.copytree(tmp_path / "base", folder)
+        if not killed(kinds, folder, to, call, moment):
+            break
+        kills += 1
+        check(kinds, folder, to, acknowledged)
+
+    assert 1 <= kills < MOST_CALLS - 1

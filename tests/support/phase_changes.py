@@ -34,6 +34,7 @@ class Note:
 class Team:
     id: str
     name: str = ""
+    updated_at: datetime | None = field(default=None, auto="updated")
 
 
 ENTITIES = Entities([entity_of(Note), entity_of(Team)])

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from itertools import count
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -14,7 +15,7 @@ from phase_changes import Note, Team
 
 import fluxstore
 from fluxstore import Plugins, Store, hookimpl
-from fluxstore.errors import BackendUnavailableError
+from fluxstore.errors import BackendUnavailableError, ConflictError
 from fluxstore.testing.reference import ReferenceAdapter
 
 T = TypeVar("T")
@@ -116,7 +117,7 @@ class Application:
     two: str = "reference"
     dsn: str = ""
     policy: dict[str, Any] = attrs.field(factory=dict)
-    heard: Heard = attrs.field(factory=Heard)
+    heard: Heard | None = attrs.field(factory=Heard)
 
     def configure(self) -> Path:
         file = self.folder / "fluxstore.toml"
@@ -135,7 +136,7 @@ class Application:
     @contextmanager
     def open(self) -> Iterator[Store]:
         plugins = Plugins.load()
-        plugins.add(self.heard, name="heard")
+        plugins.add(self.heard or Heard(), name="heard")
         with fluxstore.open(self.configure(), plugins=plugins) as store:
             yield store
 
@@ -146,3 +147,79 @@ def wait_until(holds: Callable[[], Any], *, seconds: float = DEADLINE_SECONDS) -
     while not holds():
         assert time.monotonic() < until, "it did not become true in time"
         time.sleep(0.01)
+
+
+@attrs.define
+class Load:
+    """Threads that append to notes of their own; each reads what it was told before."""
+
+    store: Store
+    workers: Sequence[str]
+    stop: threading.Event = attrs.field(factory=threading.Event)
+    acknowledged: list[tuple[str, str]] = attrs.field(factory=list)
+    backwards: list[str] = attrs.field(factory=list)
+    failures: list[BaseException] = attrs.field(factory=list)
+
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        threads = [threading.Thread(target=self._run, args=(name,)) for name in self.workers]
+        for thread in threads:
+            thread.start()
+        try:
+            yield
+        finally:
+            self.stop.set()
+            for thread in threads:
+                thread.join()
+
+    def go_on(self, times: int = 10) -> None:
+        """Return once as many more writes were acknowledged, or one failed."""
+        count = len(self.acknowledged)
+        wait_until(lambda: self.failures or len(self.acknowledged) >= count + times)
+
+    def judge(self) -> None:
+        assert [] == self.failures
+        assert [] == self.backwards
+        for worker in self.workers:
+            told = [entry for name, entry in self.acknowledged if name == worker]
+            assert told == self.store[Note].get(worker).log
+
+    def _run(self, worker: str) -> None:
+        try:
+            self.store[Note].create(Note(id=worker))
+            for number in count():
+                if self.stop.is_set():
+                    return
+                self._append(worker, f"{worker}:{number}")
+        except Exception as error:  # noqa: BLE001 - told by ``judge``
+            self.failures.append(error)
+
+    def _append(self, worker: str, entry: str) -> None:
+        notes = self.store[Note]
+        before = notes.get(worker)
+        notes.update(worker, log=[*before.log, entry], expect=before)
+        self.acknowledged.append((worker, entry))
+        if entry not in notes.get(worker).log:
+            self.backwards.append(entry)
+
+
+def append_in_process(application: Application, worker: str, times: int) -> list[str]:
+    """Append to a note of its own and to one that all share; return what was acknowledged."""
+    with application.open() as store:
+        store[Note].create(Note(id=worker))
+        for number in range(times):
+            entry = f"{worker}:{number}"
+            for key in (worker, "shared"):
+                append(store, key, entry)
+    return [f"{worker}:{number}" for number in range(times)]
+
+
+def append(store: Store, key: str, entry: str) -> None:
+    """Append *entry* to a note, reading it again for as long as others were faster."""
+    while True:
+        before = store[Note].get(key)
+        try:
+            store[Note].update(key, log=[*before.log, entry], expect=before)
+        except ConflictError:
+            continue
+        return

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import threading
 import time
-from functools import partial
 from itertools import pairwise
 
 import attrs
 import pytest
 from phase_changes import Note, ends, marks, records, roles, texts, walk
-from two_sided import Application, Heard, Trouble, wait_until
+from two_sided import Application, Heard, Load, Trouble, wait_until
 
 from fluxstore import bound
 from fluxstore.errors import SealedError
@@ -135,60 +134,17 @@ def test_reads_wait_while_the_side_that_decides_cannot_be_asked(tmp_path, sides,
         assert store[Note].get("a", None) is None
 
 
-@attrs.define
-class Load:
-    """Threads that append to notes and read them, each seeing what it was told before."""
-
-    store: object
-    stop: threading.Event = attrs.field(factory=threading.Event)
-    acknowledged: list[tuple[str, str]] = attrs.field(factory=list)
-    backwards: list[str] = attrs.field(factory=list)
-    failures: list[BaseException] = attrs.field(factory=list)
-
-    def run(self, worker: str) -> None:
-        try:
-            for number in range(100_000):
-                if self.stop.is_set():
-                    return
-                self.step(worker, number)
-        except Exception as error:  # noqa: BLE001 - told by the test
-            self.failures.append(error)
-
-    def step(self, worker: str, number: int) -> None:
-        notes, entry = self.store[Note], f"{worker}:{number}"
-        before = notes.get(worker)
-        notes.update(worker, log=[*before.log, entry], expect=before)
-        self.acknowledged.append((worker, entry))
-        if entry not in notes.get(worker).log:
-            self.backwards.append(entry)
-
-
 @pytest.mark.parametrize("path", [(0, 1), (1, 4), (4, 3), (3, 5), (5, 3), (0, 4)])
 def test_no_request_fails_and_no_write_is_lost_through_phase_changes(application, sides, path):
     before, after = path
     walk(sides, before)
-    workers = ["w0", "w1", "w2"]
     with application.open() as store:
-        for worker in workers:
-            store[Note].create(Note(id=worker))
-        load = Load(store)
-        threads = [threading.Thread(target=partial(load.run, worker)) for worker in workers]
-        for thread in threads:
-            thread.start()
-        try:
-            wait_until(lambda: len(load.acknowledged) > 10)
+        load = Load(store, ["w0", "w1", "w2"])
+        with load.running():
+            load.go_on()
             walk(sides, after)
-            count = len(load.acknowledged)
-            wait_until(lambda: load.failures or len(load.acknowledged) > count + 10)
-        finally:
-            load.stop.set()
-            for thread in threads:
-                thread.join()
-        assert [] == load.failures
-        assert [] == load.backwards
-        for worker in workers:
-            told = [entry for name, entry in load.acknowledged if name == worker]
-            assert told == store[Note].get(worker).log
+            load.go_on()
+        load.judge()
         if after < 5:
             wait_until(lambda: not marks(sides, sides.standing("*").holder))
             assert records(sides, SOURCE) == records(sides, TARGET)

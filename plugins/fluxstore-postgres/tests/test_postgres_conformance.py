@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import LiteralString, cast
 
+import psycopg
+import psycopg
 import pytest
 
 from fluxstore.settings import Secret
@@ -18,4 +21,11 @@ pytestmark = pytest.mark.postgres
 @pytest.fixture
 def backend(postgres_dsn: str, tmp_path: Path) -> Backend:
     """An empty database of the test's own."""
-    return Backend(PostgresAdapter, Settings(dsn=Secret(postgres_dsn)), tmp_path)
+    settings = Settings(dsn=Secret(postgres_dsn))
+    return Backend(PostgresAdapter, settings, tmp_path, foreign=foreign)
+
+
+def foreign(backend: Backend, statement: str) -> None:
+    """Run a statement as psql would: on a connection that knows nothing of fluxstore."""
+    with psycopg.connect(backend.settings.dsn.reveal()) as connection:
+        connection.execute(cast("LiteralString", statement))

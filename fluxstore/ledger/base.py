@@ -42,7 +42,7 @@ class Sidecar:
         self._reader: sqlite3.Connection | None = None
         self._idle: list[sqlite3.Connection] = []
         self._is_closed = self._had_log = False
-        self._inode = 0
+        self._inode = self._readers = 0
         _sidecars.add(self)
 
     def exists(self) -> bool:
@@ -57,7 +57,7 @@ class Sidecar:
             if connection is None:
                 return None
             (number,) = connection.execute(SQL["data_version"]).fetchone()
-            return int(number)
+            return (self._readers << 32) + int(number)  # each connection counts for itself
 
     @contextmanager
     def reading(self) -> Iterator[sqlite3.Connection | None]:
@@ -115,6 +115,7 @@ class Sidecar:
         self._drop_deaf()
         if self._reader is None and database.exists(self.path):
             self._reader = self._connect()
+            self._readers += 1
         return self._reader
 
     def _connect_to_write(self) -> sqlite3.Connection:
@@ -148,10 +149,13 @@ class Sidecar:
 
         return self._writer.submit(checked)
 
-    def alone(self) -> AbstractContextManager[Transaction]:
-        """Make all that this thread submits one transaction, while the context lasts."""
+    def alone(self, patience_seconds: float | None = None) -> AbstractContextManager[Transaction]:
+        """Make all that this thread submits one transaction, while the context lasts.
+
+        ``LeaseError`` names who is in the way when *patience_seconds* are over.
+        """
         self._may_write()
-        return self._writer.alone()
+        return self._writer.alone(patience_seconds)
 
     def _may_write(self) -> None:
         if self.read_only:

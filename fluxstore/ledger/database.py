@@ -123,7 +123,8 @@ def make(path: Path) -> None:
             for statement in _statements(SCHEMA):
                 connection.execute(statement)
             connection.executemany(
-                SQL["set_meta"], [("id", name), ("format", FORMAT), ("generation", 0)]
+                SQL["set_meta"],
+                [("id", name), ("format", FORMAT), ("generation", 0), ("purges", 0)],
             )
             connection.execute(SQL["commit"])
             connection.execute(SQL["begin_log"])

@@ -8,8 +8,9 @@ import threading
 import weakref
 from pathlib import Path
 
-from fluxstore.errors import BackendUnavailableError
+from fluxstore.errors import BackendUnavailableError, LeaseError
 
+_NEXT_STEP = "nothing was changed; see what that process is doing, then try again"
 _locks: weakref.WeakSet[KernelLock] = weakref.WeakSet()
 
 
@@ -27,20 +28,28 @@ class KernelLock:
 
     def acquire(self, timeout_seconds: float) -> None:
         """Hold the lock; ``BackendUnavailableError`` when it was not free in time."""
+        if not self.is_acquired(timeout_seconds):
+            raise BackendUnavailableError(self._held_by(timeout_seconds)[0], next_step=_NEXT_STEP)
+
+    def is_acquired(self, timeout_seconds: float) -> bool:
+        """Hold the lock once it is free; tell whether that was in time."""
         while True:
             descriptor = self._open()
             if not _try(descriptor) and not _wait(descriptor, timeout_seconds):
-                raise self._taken(timeout_seconds)
+                return False
             if self._is_the_file(descriptor):
                 self._descriptor = descriptor
-                return
+                return True
             os.close(descriptor)  # somebody replaced the file while we waited for the old one
 
-    def _taken(self, seconds: float) -> BackendUnavailableError:
-        return BackendUnavailableError(
-            f"{self._what} has been held for {seconds:g} s by {holders(self._path)}",
-            next_step="nothing was done; see what that process is doing, then try again",
-        )
+    def refused(self, seconds: float) -> LeaseError:
+        """Return the error for somebody who would not wait longer; it names who holds the lock."""
+        problem, holder = self._held_by(seconds)
+        return LeaseError(problem, holder=holder, next_step=_NEXT_STEP)
+
+    def _held_by(self, seconds: float) -> tuple[str, str]:
+        holder = holders(self._path)
+        return f"{self._what} has been held for {seconds:g} s by {holder}", holder
 
     def try_acquire(self) -> bool:
         """Hold the lock if it is free; tell whether it is held now."""

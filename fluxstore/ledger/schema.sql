@@ -1,6 +1,7 @@
 -- The tables of a ledger beside files: what SidecarLedger keeps, one database per backend.
 
--- What this database is: id (also in the witness file beside it), format, generation.
+-- What this database is: id (also in the witness file beside it), format, generation (how many
+-- checkpoints there were), purges (how often versions were forgotten).
 CREATE TABLE meta (
     name TEXT PRIMARY KEY,
     value ANY NOT NULL
@@ -27,15 +28,19 @@ CREATE TABLE versions (
     PRIMARY KEY (entity, key)
 ) STRICT, WITHOUT ROWID;
 
--- Marks: this key may differ in the follower; one row per key, the newest.
+-- Marks: this key may differ in the follower; one row per key, the newest. "number" orders them;
+-- "made" is this machine's clock in milliseconds, only to be shown.
 CREATE TABLE outbox (
+    number INTEGER PRIMARY KEY,
     entity TEXT NOT NULL,
     key TEXT NOT NULL,
     epoch INTEGER NOT NULL,
     seq INTEGER NOT NULL,
     deleted INTEGER NOT NULL CHECK (deleted IN (0, 1)),
-    PRIMARY KEY (entity, key)
-) STRICT, WITHOUT ROWID;
+    made INTEGER NOT NULL
+) STRICT;
+CREATE UNIQUE INDEX outbox_key ON outbox (entity, key);
+CREATE INDEX outbox_order ON outbox (entity, number);
 
 -- Operations already done, for as long as a caller may repeat them.
 CREATE TABLE ops (
@@ -45,9 +50,15 @@ CREATE TABLE ops (
     epoch INTEGER NOT NULL,
     seq INTEGER NOT NULL,
     made INTEGER NOT NULL,
-    PRIMARY KEY (op_id, entity, key)
+    PRIMARY KEY (entity, key, op_id)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX ops_made ON ops (made);
+
+-- JSON values kept under a name.
+CREATE TABLE notes (
+    name TEXT PRIMARY KEY,
+    value TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
 
 -- Where a migration stands, saved with what it covers.
 CREATE TABLE cursors (

@@ -3,29 +3,27 @@
 from __future__ import annotations
 
 import json
-import os
 import sqlite3
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import attrs
 
-from fluxstore.adapter import Control, Cursor, Mark, Part
+from fluxstore.adapter import Backlog, Control, Mark
 from fluxstore.codec import Codec
 from fluxstore.entity import Entities
-from fluxstore.errors import LeaseError, SealedError, StalePhaseError
-from fluxstore.ledger.base import Sidecar
+from fluxstore.errors import SealedError, StalePhaseError
+from fluxstore.ledger.books import Books
 from fluxstore.ledger.database import SQL
-from fluxstore.ledger.lock import KernelLock
 from fluxstore.ledger.writer import Transaction
-from fluxstore.records import UNTOUCHED, Key, Problem, Reason, Rejected, Version
+from fluxstore.records import UNTOUCHED, Key, Version
 
 _FORGET_EVERY = 256
+_PHASE_OFF = "off"
 
 
-class SidecarLedger(Sidecar):
+class SidecarLedger(Books):
     """What an adapter without transactions keeps beside its records, as the contract says."""
 
     def __init__(
@@ -43,25 +41,49 @@ class SidecarLedger(Sidecar):
         self._op_retention_seconds = op_retention_seconds
         self._remembered = 0
 
-    # control and versions
+    # control
+
+    def controls(self) -> Mapping[str, Control]:
+        """Return every control record by entity (or ``*``)."""
+        with self.reading() as connection:
+            rows = connection.execute(SQL["controls"]) if connection else ()
+            return {name: Control(*row) for name, *row in rows}
 
     def control(self, entity: str) -> Control | None:
         """Return the control record of *entity*, else that of ``*``, else ``None``."""
         with self.reading() as connection:
-            row = connection and connection.execute(SQL["control"], (entity,)).fetchone()
-            return Control(*row) if row else None
+            return control_of(connection, entity)
 
-    def set_control(self, entity: str, expected: Control | None, control: Control) -> bool:
-        """Compare and set under the exclusive fence; ``False`` where *expected* is not there."""
+    def set_control(
+        self,
+        entity: str,
+        expected: Control | None,
+        control: Control | None,
+        *,
+        purge: bool = False,
+        patience_seconds: float = 5.0,
+    ) -> bool:
+        """Compare and set under the exclusive fence; ``False`` where *expected* is not there.
+
+        ``None`` as *control* takes the record away; with *purge* versions, tombstones, marks and
+        cursors of what it governs are forgotten, too. ``LeaseError`` names the process that is in
+        the way when *patience_seconds* are over; nothing was changed.
+        """
 
         def work(transaction: Transaction) -> bool:
             row = transaction.run("control_row", entity).fetchone()
             if (Control(*row) if row else None) != expected:
                 return False
-            transaction.run("set_control", entity, *attrs.astuple(control))
+            if purge:
+                _forget(transaction, entity)
+            if control is None:
+                transaction.run("drop_control", entity)
+            else:
+                transaction.run("set_control", entity, *attrs.astuple(control))
             return True
 
-        return self.submit(work)
+        with self.alone(patience_seconds):
+            return self.submit(work)
 
     def fence(self, transaction: Transaction, entity: str) -> Control | None:
         """Return the control that a write of *entity* is under (``None``: no policy rules it).
@@ -69,8 +91,7 @@ class SidecarLedger(Sidecar):
         ``SealedError`` while a cutover holds writes back, ``StalePhaseError`` where this backend is
         not the authority.
         """
-        row = transaction.run("control", entity).fetchone()
-        control = Control(*row) if row else None
+        control = control_of(transaction.connection, entity)
         if control is not None and control.role in ("sealed", "committing"):
             raise SealedError(
                 f"a cutover (epoch {control.epoch}) holds writes back",
@@ -85,195 +106,183 @@ class SidecarLedger(Sidecar):
             )
         return control
 
+    def fence_follower(
+        self, transaction: Transaction, entity: str, epoch: int | None = None
+    ) -> Control | None:
+        """Return the control that what comes from an authority is under (``None``: there is none).
+
+        ``StalePhaseError`` where this backend is not follower, or not in *epoch*.
+        """
+        control = control_of(transaction.connection, entity)
+        if control is None and epoch is not None:
+            raise StalePhaseError(
+                f"no policy rules this backend, so it takes nothing of epoch {epoch}",
+                entity=entity,
+                next_step="refresh the phase",
+            )
+        if control is None:
+            return None
+        if control.role != "follower" or epoch not in (None, control.epoch):
+            asked = "" if epoch is None else f" of epoch {epoch}"
+            raise StalePhaseError(
+                f"this backend is {control.role} in epoch {control.epoch}, so it takes nothing from"
+                f" an authority{asked}",
+                entity=entity,
+                next_step="refresh the phase",
+            )
+        return control
+
+    # versions
+
     def touch(
-        self, transaction: Transaction, entity: str, key: str, *, epoch: int, deleted: bool
-    ) -> Version:
-        """Give a record its next version and mark it for the follower; return the version."""
-        row = transaction.run("versions", entity, json.dumps([key])).fetchone()
-        known = Version(row[1], row[2]) if row else UNTOUCHED
-        version = Version(epoch, known.seq + 1, deleted)
-        values = (entity, key, version.epoch, version.seq, deleted)
-        transaction.run("set_version", *values)
-        transaction.run("mark", *values)
-        return version
+        self,
+        transaction: Transaction,
+        entity: str,
+        keys: Mapping[str, bool],
+        control: Control | None,
+    ) -> dict[str, Version]:
+        """Give records their next versions, and marks where there is a follower.
+
+        *keys* says of each key (as text) whether the record is deleted. In phase ``off`` and
+        without *control* only records that have a version get another: versions are sparse.
+        """
+        known = versions_of(transaction.connection, entity, list(keys))
+        is_migrating = control is not None and control.phase != _PHASE_OFF
+        epoch = control.epoch if control is not None else 0
+        made: dict[str, Version] = {}
+        for key, deleted in keys.items():
+            before = known.get(key, UNTOUCHED)
+            if is_migrating or key in known:
+                made[key] = Version(max(epoch, before.epoch), before.seq + 1, deleted)
+        self.set_versions(transaction, entity, made)
+        if is_migrating:
+            now = _milliseconds()
+            marks = [(*row, now) for row in _rows(entity, made)]
+            transaction.connection.executemany(SQL["mark"], marks)
+        return made
+
+    def set_versions(
+        self, transaction: Transaction, entity: str, versions: Mapping[str, Version]
+    ) -> None:
+        """Say how new records are (keys as text), without a mark."""
+        transaction.connection.executemany(SQL["set_version"], _rows(entity, versions))
 
     def versions(self, entity: str, keys: Sequence[Key]) -> Mapping[Key, Version]:
         """Return the versions of touched keys, tombstones included."""
-        codec = Codec.of(self._entities[entity])
-        texts = {codec.key_text(key): key for key in keys}
+        texts = self._texts(entity, keys)
         with self.reading() as connection:
-            if connection is None:
-                return {}
-            found = versions_of(connection, entity, list(texts))
+            found = versions_of(connection, entity, list(texts)) if connection else {}
             return {texts[text]: version for text, version in found.items()}
 
-    def set_version(
-        self, transaction: Transaction, entity: str, key: str, version: Version
-    ) -> None:
-        """Say how new a record is, without a mark: it came with its version."""
-        values = (entity, key, version.epoch, version.seq, version.deleted)
-        transaction.run("set_version", *values)
+    def _texts(self, entity: str, keys: Iterable[Key]) -> dict[str, Key]:
+        text_of = Codec.of(self._entities[entity]).key_text
+        return {text_of(key): key for key in keys}
 
     # outbox
 
     def marks(self, entity: str, limit: int) -> Sequence[Mark]:
-        """Return up to *limit* marks of the outbox."""
-        codec = Codec.of(self._entities[entity])
+        """Return up to *limit* marks of the outbox, the oldest first."""
+        key_of = Codec.of(self._entities[entity]).key_of_text
         with self.reading() as connection:
-            if connection is None:
-                return []
-            rows = connection.execute(SQL["marks"], (entity, limit))
+            rows = connection.execute(SQL["marks"], (entity, limit)) if connection else ()
             return [
-                Mark(entity, codec.key_of_text(key), Version(epoch, seq, bool(deleted)))
+                Mark(entity, key_of(key), Version(epoch, seq, bool(deleted)))
                 for key, epoch, seq, deleted in rows
             ]
 
+    def backlog(self, entity: str) -> Backlog:
+        """Return how many marks of *entity* there are, and how old the oldest is."""
+        with self.reading() as connection:
+            if connection is None:
+                return Backlog(0)
+            marks, oldest = connection.execute(SQL["backlog"], (entity,)).fetchone()
+            age = max(0, _milliseconds() - oldest) / 1000 if marks else 0.0
+            return Backlog(marks, age)
+
     def clear(self, marks: Sequence[Mark]) -> int:
         """Clear each mark that still is the one given; return how many."""
+        codecs = {name: Codec.of(self._entities[name]) for name in {one.entity for one in marks}}
+        rows = [
+            (one.entity, codecs[one.entity].key_text(one.key), one.version.epoch, one.version.seq)
+            for one in marks
+        ]
 
         def work(transaction: Transaction) -> int:
-            return sum(
-                transaction.run(
-                    "clear",
-                    mark.entity,
-                    Codec.of(self._entities[mark.entity]).key_text(mark.key),
-                    mark.version.epoch,
-                    mark.version.seq,
-                ).rowcount
-                for mark in marks
-            )
+            return transaction.connection.executemany(SQL["clear"], rows).rowcount
 
-        return self.submit(work) if marks else 0
+        return self.submit(work) if rows else 0
 
     # operations
+
+    def operations(self, entity: str, keys: Sequence[Key]) -> Mapping[Key, Sequence[str]]:
+        """Return the ids of the operations that changed *keys* and may still be repeated."""
+        texts, since = self._texts(entity, keys), int(time.time() - self._op_retention_seconds)
+        found: dict[Key, list[str]] = {}
+        with self.reading() as connection:
+            values = (entity, json.dumps(list(texts)), since)
+            for text, op_id in connection.execute(SQL["operations"], values) if connection else ():
+                found.setdefault(texts[text], []).append(op_id)
+        return found
 
     def is_repeated(
         self, transaction: Transaction, op_id: str, entity: str, keys: Iterable[str]
     ) -> bool:
         """Tell whether the operation has changed one of *keys* of *entity* before."""
-        done = {row[0] for row in transaction.run("op_keys", op_id, entity)}
-        return not done.isdisjoint(keys)
+        found = transaction.run("is_done", entity, json.dumps(list(keys)), op_id)
+        return found.fetchone() is not None
 
     def remember(
         self,
         transaction: Transaction,
-        op_id: str,
         entity: str,
         versions: Mapping[str, Version | None],
+        op_ids: Sequence[str],
     ) -> None:
-        """Keep what an operation has changed: key text to version, while it may be repeated."""
+        """Keep what operations have changed: key text to version, while they may be repeated."""
         now = int(time.time())
-        for key, version in versions.items():
-            known = version or UNTOUCHED
-            transaction.run("remember_op", op_id, entity, key, known.epoch, known.seq, now)
+        known = {key: version or UNTOUCHED for key, version in versions.items()}
+        rows = [
+            (op_id, entity, key, version.epoch, version.seq, now)
+            for key, version in known.items()
+            for op_id in op_ids
+        ]
+        transaction.connection.executemany(SQL["remember_op"], rows)
         self._remembered += 1
         if self._remembered % _FORGET_EVERY == 1:
             transaction.run("forget_ops", now - int(self._op_retention_seconds))
 
-    # migrations
 
-    def cursor(self, migration: str, entity: str) -> Cursor | None:
-        """Return where a migration stands, saved by the last merged batch."""
-        with self.reading() as connection:
-            row = connection and connection.execute(SQL["cursor"], (migration, entity)).fetchone()
-            if not row:
-                return None
-            position, fingerprint, counts, form = row
-            return Cursor(migration, entity, position, fingerprint, json.loads(counts), form)
+def _forget(transaction: Transaction, name: str) -> None:
+    """Forget what is kept for a follower, of what the control record *name* governs."""
+    for statement in ("purge_versions", "purge_outbox", "purge_cursors"):
+        transaction.run(statement, name)
+    transaction.run("next_purge")
 
-    def save_cursor(self, transaction: Transaction, cursor: Cursor) -> None:
-        """Save where a migration stands, with what it covers."""
-        transaction.run(
-            "set_cursor",
-            cursor.migration,
-            cursor.entity,
-            cursor.position,
-            cursor.fingerprint,
-            json.dumps(dict(cursor.counts)),
-            cursor.format,
+
+def control_of(connection: sqlite3.Connection | None, entity: str) -> Control | None:
+    """Return the control record of *entity*, else that of ``*``, else ``None``."""
+    row = connection and connection.execute(SQL["control"], (entity,)).fetchone()
+    return Control(*row) if row else None
+
+
+def check_answers(control: Control | None, entity: str) -> None:
+    """Raise ``StalePhaseError`` or ``SealedError`` where a backend under *control* must not answer.
+
+    An authority answers, and a sealed one: nobody else is authority yet.
+    """
+    if control is None or control.role in ("authority", "sealed"):
+        return
+    if control.role == "committing":
+        raise SealedError(
+            f"a cutover (epoch {control.epoch}) is about to end, here or there",
+            entity=entity,
+            next_step="ask the target's control, or try again in a moment",
         )
-
-    def drop_cursors(self, migration: str) -> None:
-        """Forget where a migration stands: it is over, or begins afresh."""
-        if self.exists():
-            self.submit(lambda transaction: transaction.run("drop_cursors", migration))
-
-    def quarantine(self, entity: str) -> Sequence[Rejected]:
-        """Return what is in quarantine of *entity*."""
-        with self.reading() as connection:
-            if connection is None:
-                return []
-            rows = connection.execute(SQL["quarantine"], (entity,))
-            return [Rejected(_problem(json.loads(problem)), raw) for problem, raw in rows]
-
-    def set_quarantine(self, entity: str, rejected: Iterable[Rejected]) -> None:
-        """Replace the quarantine of *entity*."""
-
-        def work(transaction: Transaction) -> None:
-            transaction.run("drop_quarantine", entity)
-            for number, one in enumerate(rejected):
-                problem = json.dumps(attrs.asdict(one.problem))
-                transaction.run("add_quarantine", entity, number, problem, one.raw)
-
-        self.submit(work)
-
-    def lease(self, name: str) -> AbstractContextManager[None]:
-        """Hold the lease *name* while the context lasts; ``LeaseError`` if another holds it."""
-        self._may_write()
-        return self._leased(name)
-
-    @contextmanager
-    def _leased(self, name: str) -> Iterator[None]:
-        lock = KernelLock(self.folder / f"lease-{name.encode().hex()}", what=f"the lease {name}")
-        if not lock.try_acquire():
-            with self.reading() as connection:
-                row = connection and connection.execute(SQL["lease"], (name,)).fetchone()
-            holder = row[0] if row else "another process"
-            raise LeaseError(
-                f"the lease {name} is held by {holder}",
-                holder=holder,
-                next_step="wait until it is done, or stop it",
-            )
-        try:
-            holder = f"process {os.getpid()}"
-            self.submit(lambda transaction: transaction.run("set_lease", name, holder))
-            yield
-        finally:
-            lock.release()
-
-    # parts
-
-    def parts(self, entity: str) -> Iterator[Part]:
-        """Return the saved parts of *entity*, in order."""
-        after = ("", -1)
-        while True:
-            with self.reading() as connection:
-                found = connection.execute(SQL["parts"], (entity, *after)) if connection else ()
-                rows = list(found)
-            for name, number, value in rows:
-                yield Part(entity, name, number, json.loads(value))
-            if not rows:
-                return
-            after = rows[-1][:2]
-
-    def save_parts(self, entity: str, parts: Iterable[Part]) -> int:
-        """Replace the parts of *entity*, writing only what differs; return how many pieces."""
-
-        def work(transaction: Transaction) -> int:
-            ends = {row[0]: 0 for row in transaction.run("part_names", entity)}
-            written = 0
-            for part in parts:
-                value = json.dumps(part.value)
-                row = transaction.run("part", entity, part.name, part.number).fetchone()
-                ends[part.name] = max(ends.get(part.name, 0), part.number + 1)
-                if row is None or row[0] != value:
-                    transaction.run("set_part", entity, part.name, part.number, value)
-                    written += 1
-            for name, end in ends.items():
-                written += transaction.run("drop_parts", entity, name, end).rowcount
-            return written
-
-        return self.submit(work)
+    raise StalePhaseError(
+        f"this backend is {control.role} in epoch {control.epoch}, so it does not answer",
+        entity=entity,
+        next_step="refresh the phase and read from the authority",
+    )
 
 
 def versions_of(
@@ -284,5 +293,14 @@ def versions_of(
     return {key: Version(epoch, seq, bool(deleted)) for key, epoch, seq, deleted in rows}
 
 
-def _problem(facts: dict[str, str]) -> Problem:
-    return Problem(**{**facts, "reason": Reason(facts["reason"])})  # type: ignore[arg-type]
+def _rows(entity: str, versions: Mapping[str, Version]) -> list[tuple[str, str, int, int, bool]]:
+    return [(entity, key, one.epoch, one.seq, one.deleted) for key, one in versions.items()]
+
+
+def purges(connection: sqlite3.Connection | None) -> int:
+    """Return how often versions were forgotten."""
+    return int(connection.execute(SQL["purges"]).fetchone()[0]) if connection is not None else 0
+
+
+def _milliseconds() -> int:
+    return time.time_ns() // 1_000_000

@@ -54,6 +54,12 @@ INSERT INTO meta (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET va
 -- next_generation: one more checkpoint has been made
 UPDATE meta SET value = value + 1 WHERE name = 'generation' RETURNING value
 
+-- purges: how often versions were forgotten
+SELECT value FROM meta WHERE name = 'purges'
+
+-- next_purge: once more
+UPDATE meta SET value = value + 1 WHERE name = 'purges'
+
 -- touch_meta: a write that changes nothing that counts
 UPDATE meta SET value = value WHERE name = 'format'
 
@@ -64,12 +70,30 @@ FROM control WHERE entity IN (?1, '*') ORDER BY entity = '*' LIMIT 1
 -- control_row: the control record of exactly this name
 SELECT epoch, role, phase, migration, format FROM control WHERE entity = ?
 
+-- controls: every control record
+SELECT entity, epoch, role, phase, migration, format FROM control ORDER BY entity
+
+-- drop_control: nothing rules an entity any more
+DELETE FROM control WHERE entity = ?
+
 -- set_control: what is to be true of the phase from now on
 INSERT INTO control (entity, epoch, role, phase, migration, format)
 VALUES (?, ?, ?, ?, ?, ?)
 ON CONFLICT (entity) DO UPDATE SET
     epoch = excluded.epoch, role = excluded.role, phase = excluded.phase,
     migration = excluded.migration, format = excluded.format
+
+-- purge_versions: no versions and tombstones of what a control record governs, by its entity's name or '*'
+DELETE FROM versions WHERE entity = ?1
+OR (?1 = '*' AND entity NOT IN (SELECT entity FROM control))
+
+-- purge_outbox: no marks of what a control record governs, by its entity's name or '*'
+DELETE FROM outbox WHERE entity = ?1
+OR (?1 = '*' AND entity NOT IN (SELECT entity FROM control))
+
+-- purge_cursors: no cursors of what a control record governs, by its entity's name or '*'
+DELETE FROM cursors WHERE entity = ?1
+OR (?1 = '*' AND entity NOT IN (SELECT entity FROM control))
 
 -- versions: the versions of touched keys, given as a JSON array
 SELECT key, epoch, seq, deleted FROM versions
@@ -81,25 +105,43 @@ ON CONFLICT (entity, key) DO UPDATE SET
     epoch = excluded.epoch, seq = excluded.seq, deleted = excluded.deleted
 
 -- mark: this key may differ in the follower
-INSERT INTO outbox (entity, key, epoch, seq, deleted) VALUES (?, ?, ?, ?, ?)
-ON CONFLICT (entity, key) DO UPDATE SET
-    epoch = excluded.epoch, seq = excluded.seq, deleted = excluded.deleted
+INSERT OR REPLACE INTO outbox (entity, key, epoch, seq, deleted, made) VALUES (?, ?, ?, ?, ?, ?)
 
--- marks: some of the outbox
-SELECT key, epoch, seq, deleted FROM outbox WHERE entity = ? ORDER BY key LIMIT ?
+-- marks: some of the outbox, the oldest first
+SELECT key, epoch, seq, deleted FROM outbox WHERE entity = ? ORDER BY number LIMIT ?
+
+-- backlog: how many marks there are, and when the oldest was made
+SELECT
+    (SELECT count(*) FROM outbox WHERE entity = ?1),
+    (SELECT made FROM outbox WHERE entity = ?1 ORDER BY number LIMIT 1)
 
 -- clear: a mark goes if it still is the one that was read
 DELETE FROM outbox WHERE entity = ? AND key = ? AND epoch = ? AND seq = ?
 
--- op_keys: which keys of an entity an operation has changed
-SELECT key FROM ops WHERE op_id = ? AND entity = ?
+-- is_done: whether an operation has changed one of some keys, given as a JSON array
+SELECT 1 FROM ops
+WHERE entity = ? AND key IN (SELECT value FROM json_each(?)) AND op_id = ? LIMIT 1
+
+-- operations: what has changed some keys, given as a JSON array, since a time
+SELECT key, op_id FROM ops
+WHERE entity = ? AND key IN (SELECT value FROM json_each(?)) AND made >= ?
+ORDER BY epoch, seq
 
 -- remember_op: an operation has changed a key
 INSERT INTO ops (op_id, entity, key, epoch, seq, made) VALUES (?, ?, ?, ?, ?, ?)
-ON CONFLICT (op_id, entity, key) DO NOTHING
+ON CONFLICT (entity, key, op_id) DO NOTHING
 
 -- forget_ops: operations that no caller may repeat any more
 DELETE FROM ops WHERE made < ?
+
+-- note: what is kept under a name
+SELECT value FROM notes WHERE name = ?
+
+-- set_note: what is kept under a name from now on
+INSERT INTO notes (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value
+
+-- drop_note: nothing is
+DELETE FROM notes WHERE name = ?
 
 -- cursor: where a migration stands
 SELECT position, fingerprint, counts, format FROM cursors WHERE migration = ? AND entity = ?

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sqlite3
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -91,6 +92,22 @@ class _Job(Generic[T]):
         return cast(T, self.value)
 
 
+class _Turn:
+    """How long somebody waits for the ledger, queues of threads and of processes together.
+
+    No wait is cut into short ones: whoever queues for the kernel's lock holds nobody back who came
+    before, and one lock is all there is.
+    """
+
+    def __init__(self, seconds: float | None) -> None:
+        self.seconds = seconds or 0.0
+        self._until = None if seconds is None else time.monotonic() + seconds
+
+    def left(self) -> float | None:
+        """Return how many seconds are left; ``None`` where there is no such limit."""
+        return None if self._until is None else max(0.0, self._until - time.monotonic())
+
+
 class Writer:
     """The one way to write to a ledger's database from this process."""
 
@@ -120,16 +137,20 @@ class Writer:
         return job.result()
 
     @contextmanager
-    def alone(self) -> Iterator[Transaction]:
-        """Make everything that this thread submits one transaction, while the context lasts."""
+    def alone(self, patience_seconds: float | None = None) -> Iterator[Transaction]:
+        """Make everything that this thread submits one transaction, while the context lasts.
+
+        ``LeaseError`` names who is in the way when *patience_seconds* are over.
+        """
         if self.current is not None:
             yield self.current
             return
+        turn = _Turn(patience_seconds)
         gate: _Job[None] = _Job(lambda _: None, alone=True)
-        if not self._joined(gate):
-            self._wait(gate)
+        if not self._joined(gate) and not self._wait(gate, turn.left()):
+            raise self._lock.refused(turn.seconds)
         try:
-            with self._transaction() as transaction, self._owning(transaction):
+            with self._transaction(turn) as transaction, self._owning(transaction):
                 yield transaction
         finally:
             self._pass_on()
@@ -151,20 +172,26 @@ class Writer:
             self._waiting.append(job)
             return False
 
-    def _wait(self, job: _Job[Any]) -> None:
-        """Wait to be served or to lead; an interrupted wait takes the job back where it can."""
+    def _wait(self, job: _Job[Any], seconds: float | None = None) -> bool:
+        """Wait to be served or to lead, and tell whether that came in time.
+
+        An interrupted wait takes the job back where it can.
+        """
         try:
-            job.woken.wait()
+            return job.woken.wait(seconds) or not self._is_withdrawn(job)
         except BaseException:
-            with self._mutex:
-                waiting = job in self._waiting
-                if waiting:
-                    self._waiting.remove(job)
-            if not waiting:
-                job.woken.wait()
-                if job.leads:
-                    self._pass_on()
+            if not self._is_withdrawn(job) and job.leads:
+                self._pass_on()
             raise
+
+    def _is_withdrawn(self, job: _Job[Any]) -> bool:
+        """Take *job* back; where it is being served already, wait for that."""
+        with self._mutex:
+            if job in self._waiting:
+                self._waiting.remove(job)
+                return True
+        job.woken.wait()
+        return False
 
     def _lead(self, own: _Job[Any]) -> None:
         jobs: list[_Job[Any]] = [own]
@@ -212,10 +239,17 @@ class Writer:
             following.leads = True
             following.woken.set()
 
-    @contextmanager
-    def _transaction(self) -> Iterator[Transaction]:
-        with translated(self._path):
+    def _acquire(self, turn: _Turn | None) -> None:
+        seconds = turn.left() if turn is not None else None
+        if turn is None or seconds is None:
             self._lock.acquire(self._timeout_seconds)
+        elif not self._lock.is_acquired(seconds):
+            raise self._lock.refused(turn.seconds)
+
+    @contextmanager
+    def _transaction(self, turn: _Turn | None = None) -> Iterator[Transaction]:
+        with translated(self._path):
+            self._acquire(turn)
             try:
                 transaction = Transaction(self._begun())
                 try:

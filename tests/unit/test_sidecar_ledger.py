@@ -25,6 +25,7 @@ class Stone:
 
 
 ENTITIES = Entities([entity_of(Stone)])
+DUAL = Control(4, "authority", "dual_write", "m1")
 AUTHORITY = Control(1, "authority", "dual_write", "m1")
 
 
@@ -81,7 +82,7 @@ def test_a_write_is_let_through_at_the_authority_only(ledger):
 
 def test_versions_grow_and_leave_marks_that_clear_only_while_they_are_the_same(ledger):
     for deleted in (False, True):
-        ledger.submit(lambda tx, d=deleted: ledger.touch(tx, "stones", "a", epoch=4, deleted=d))
+        ledger.submit(lambda tx, d=deleted: ledger.touch(tx, "stones", {"a": d}, DUAL))
 
     version = Version(4, 3, True)
     assert {"a": version} == ledger.versions("stones", ["a", "b"])
@@ -98,7 +99,7 @@ def test_an_operation_is_recognised_for_as_long_as_it_may_be_repeated(tmp_path):
         lambda tx: ledger.is_repeated(tx, op, "stones", ["a"])
     )
     remember = lambda op: ledger.submit(  # noqa: E731
-        lambda tx: ledger.remember(tx, op, "stones", {"a": None})
+        lambda tx: ledger.remember(tx, "stones", {"a": None}, [op])
     )
     remember("first")
     assert not repeated("first")  # swept at once: its time is up

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import ClassVar
 
 from fluxstore.adapter import Capability, Finding, Opening, Part, Use
 from fluxstore.entity import Entity
 from fluxstore.errors import FluxstoreError
+from fluxstore_json.applying import transaction
 from fluxstore_json.backend import Backend, log
 from fluxstore_json.backups import back_up, restore
 from fluxstore_json.checkpoints import Checkpointer
@@ -80,11 +81,12 @@ class JsonAdapter:
         """Return the collection of *entity*."""
         return self._collections[entity.name]
 
-    @contextmanager
-    def transaction(self, governed: Sequence[Entity] = ()) -> Iterator[None]:
-        """Make this thread's commits one transaction; an error in the context undoes it."""
-        with self._backend.alone():
-            yield
+    def transaction(self, governed: Sequence[Entity] = ()) -> AbstractContextManager[None]:
+        """Make this thread's commits one transaction; an error in the context undoes it.
+
+        ``StalePhaseError`` or ``SealedError`` where this backend takes no writes of *governed*.
+        """
+        return transaction(self._backend, governed)
 
     def prepare(self, entities: Sequence[Entity]) -> None:  # noqa: ARG002 - files come at the end
         """Make the folder; files are made by ``complete``."""
@@ -122,6 +124,6 @@ class JsonAdapter:
         self._schedule.stop()
         try:
             if self._backend.use is Use.SERVE:
-                self._checkpointer.run()
+                self._checkpointer.run(ahead=False)
         finally:
             self._backend.close()

@@ -152,11 +152,11 @@ class Backend:
         return shown if place.parent is None else f"{shown}: {place.inside}"
 
     @contextmanager
-    def alone(self) -> Iterator[None]:
+    def alone(self) -> Iterator[Transaction]:
         """Make all changes of this thread one transaction, while the context lasts."""
         self._refuse_closed()
-        with self.ledger.alone():
-            yield
+        with self.ledger.alone() as transaction:
+            yield transaction
         if self.ledger.current is None:
             self.committed()
 

@@ -6,7 +6,9 @@ import threading
 from collections.abc import Sequence
 from typing import TypeAlias
 
+from fluxstore.adapter import Control
 from fluxstore.ledger import pending
+from fluxstore.ledger.sidecar import check_answers, purges
 from fluxstore.records import Record
 from fluxstore_json.moment import Moment
 from fluxstore_json.places import Place
@@ -23,17 +25,30 @@ class Cache:
     def __init__(self, place: Place) -> None:
         """Begin empty."""
         self._place = place
+        self.begin()
+
+    def begin(self) -> None:
+        """Keep nothing, as in a forked child."""
         self._mutex = threading.Lock()
         self._state: State | None = None
         self._change = 0
         self._generation: int | None = None
+        self._purges = 0
+        self._control: Control | None = None
         self._records: dict[str, Record | None] = {}
 
-    def find(self, state: State, texts: Sequence[str]) -> list[Record] | None:
-        """Return the records of *texts* (keys) that there are, ``None`` where that is not known."""
+    def find(
+        self, state: State, texts: Sequence[str], *, governed: bool = False
+    ) -> list[Record] | None:
+        """Return the records of *texts* (keys) that there are, ``None`` where that is not known.
+
+        With *governed* the control of the same state must let this backend answer.
+        """
         with self._mutex:
             if state != self._state:
                 return None
+            if governed and self._control is not None:
+                check_answers(self._control, self._place.name)
             try:
                 found = [self._records[text] for text in texts]
             except KeyError:
@@ -45,13 +60,15 @@ class Cache:
         with self._mutex:
             if state == self._state:
                 return
-            changed = self._changed(moment)
+            forgotten = purges(moment.connection)
+            changed = self._changed(moment) if forgotten == self._purges else None
             if changed is None:
                 self._records.clear()
             else:
                 for text in changed:
                     self._records.pop(text, None)
-            self._state = state
+            self._state, self._purges = state, forgotten
+            self._control = moment.control(self._place)
             connection, checkpoint = moment.connection, moment.checkpoints.get(self._place.file)
             self._change = pending.last_change(connection) if connection is not None else 0
             self._generation = checkpoint.generation if checkpoint is not None else None

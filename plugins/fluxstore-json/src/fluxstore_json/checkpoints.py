@@ -13,11 +13,12 @@ from fluxstore.ledger import Checkpoint, Intent, KernelLock, Transaction, pendin
 from fluxstore_json import replacing
 from fluxstore_json.backend import Backend
 from fluxstore_json.folding import Piece, folded
-from fluxstore_json.foreign import adopt
+from fluxstore_json.foreign import adopt, settle
 from fluxstore_json.framing import framed
 from fluxstore_json.moment import Moment
 from fluxstore_json.opened import ABSENT, Absent, OpenFile, identity_of
 from fluxstore_json.replacing import Written
+from fluxstore_json.shelf import Shelf
 
 Pieces = Callable[[Moment, str], Iterator[Piece] | None]
 """Makes the new file; ``None`` where there is nothing to do."""
@@ -31,6 +32,8 @@ class _Step:
     target: Path
     before: Checkpoint
     written: Written
+    shelf: Shelf
+    """The new version, open."""
     change: int
 
     @property
@@ -80,15 +83,18 @@ class Checkpointer:
         self._recover()
         adopt(self._backend, at_opening=False)
 
-    def run(self) -> None:
-        """Fold everything that waits into the files; a file that others changed is left alone."""
+    def run(self, *, ahead: bool = True) -> None:
+        """Fold everything that waits into the files; a file that others changed is left alone.
+
+        With *ahead* each new file's index is made before anybody waits for it.
+        """
         if not self._waiting():
             return
         with self.alone():
             self._recover()
             adopt(self._backend, at_opening=False)
             for file in self._waiting():
-                self._write(file, waiting_only)
+                self._write(file, waiting_only, ahead=ahead)
 
     def write(self, file: str, pieces: Pieces) -> None:
         """Write *file* anew, inside ``alone``; ``UnreadableRecordError`` if others changed it."""
@@ -109,12 +115,14 @@ class Checkpointer:
                 dict.fromkeys(p.file for p in places if pending.count(connection, p.name)[0])
             )
 
-    def _write(self, file: str, pieces: Pieces) -> bool:
+    def _write(self, file: str, pieces: Pieces, *, ahead: bool = False) -> bool:
         """Write one file; tell whether nobody else had changed it."""
         step = self._backend.look(lambda moment: self._made(moment, file, pieces))
-        if isinstance(step, _Step):
-            return self._install(step)
-        return step
+        if not isinstance(step, _Step):
+            return step
+        if ahead:
+            step.shelf.fill()
+        return self._install(step)
 
     def _made(self, moment: Moment, file: str, pieces: Pieces) -> _Step | bool:
         """Return a new version, written beside the file; or whether there was nothing to do."""
@@ -130,7 +138,8 @@ class Checkpointer:
         base = shelf.file if isinstance(shelf.file, OpenFile) else None
         written = replacing.write(target, parts, base)
         before = attrs.evolve(before, identity=shelf.file.identity)
-        return _Step(file, target, before, written, pending.last_change(moment.connection))
+        fresh = self._backend.shelves.opened(file, written.path)
+        return _Step(file, target, before, written, fresh, pending.last_change(moment.connection))
 
     def _install(self, step: _Step) -> bool:
         """Put a new version in its place; tell whether it still was the right one."""
@@ -140,9 +149,8 @@ class Checkpointer:
                 self._forget(step.intent, step.target)
                 return False
             replacing.durable(step.target.parent)
-        self._finish(step.intent, step.written.identity)
-        self._backend.shelves.follow(step.written.identity, step.before.identity)
-        self._backend.shelves.forget(step.file)
+        self._backend.shelves.install(step.file, step.shelf)
+        self._finish(step.intent, step.shelf)
         return True
 
     def _announce(self, step: _Step) -> None:
@@ -181,8 +189,11 @@ class Checkpointer:
         found = self._backend.folder.open(str(path.relative_to(self._backend.folder.path)))
         return found is not None and OpenFile(found, str(path)).digest() == checkpoint.digest
 
-    def _finish(self, intent: Intent, identity: str) -> None:
-        """Say that the changes are in the file, and forget them."""
+    def _finish(self, intent: Intent, shelf: Shelf) -> None:
+        """Say that the changes are in the file, and forget them.
+
+        Of changes that came meanwhile the file may have the keys now, or no longer.
+        """
         places = self._backend.places.of_file(intent.file)
 
         def work(transaction: Transaction) -> None:
@@ -190,10 +201,14 @@ class Checkpointer:
             connection = transaction.connection
             pending.set_checkpoint(
                 connection,
-                Checkpoint(intent.file, generation, identity, intent.digest, intent.change),
+                Checkpoint(
+                    intent.file, generation, shelf.file.identity, intent.digest, intent.change
+                ),
             )
             pending.drop(connection, [place.name for place in places], intent.change)
             pending.drop_intent(connection, intent.file)
+            for place in places:
+                settle(connection, shelf, place)
 
         self._ledger.submit(work)
 
@@ -245,7 +260,7 @@ class Checkpointer:
             return
         temporary.unlink(missing_ok=True)
         replacing.durable(target.parent)
-        self._finish(intent, shelf.file.identity)
+        self._finish(intent, shelf)
 
 
 def waiting_only(moment: Moment, file: str) -> Iterator[Piece]:

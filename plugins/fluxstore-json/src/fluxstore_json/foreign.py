@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from functools import partial
 
 import attrs
@@ -11,6 +12,7 @@ from fluxstore.ledger import Transaction, facts, pending
 from fluxstore_json.backend import Backend, log
 from fluxstore_json.moment import Moment
 from fluxstore_json.places import Place
+from fluxstore_json.shelf import Shelf
 
 
 def adopt(backend: Backend, *, at_opening: bool) -> None:
@@ -67,13 +69,12 @@ def _take(backend: Backend, file: str, transaction: Transaction) -> None:
     pending.set_checkpoint(connection, checkpoint)
     for place in backend.places.of_file(file):
         facts.begin(connection, place.name)
-        _settle(moment, place)
+        settle(connection, shelf, place)
 
 
-def _settle(moment: Moment, place: Place) -> None:
+def settle(connection: sqlite3.Connection, shelf: Shelf, place: Place) -> None:
     """Say of each change that waits whether the file as it is now has its key."""
-    if moment.connection is None:
-        return
-    keys = [key for key, _, _ in pending.places(moment.connection, place.name, 0)]
-    known = moment.shelf(place.file).index.known(place.name, keys)
-    pending.set_fresh(moment.connection, place.name, [(key, key not in known) for key in keys])
+    keys = [key for key, _, _ in pending.places(connection, place.name, 0)]
+    if keys:
+        known = shelf.index.known(place.name, keys)
+        pending.set_fresh(connection, place.name, [(key, key not in known) for key in keys])

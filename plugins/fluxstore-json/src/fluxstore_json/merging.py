@@ -1,4 +1,4 @@
-"""What migrations write: batches where equal records stay, and versions that decide."""
+"""What migrations write in batches: equal records stay, versions decide in live ones."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ import attrs
 from fluxstore.adapter import Batch, Merged
 from fluxstore.errors import UnreadableRecordError
 from fluxstore.ledger.sidecar import versions_of
-from fluxstore.records import UNTOUCHED, Key, Problem, Reason, Record, Rejected, Residue, Versioned
+from fluxstore.records import Key, Problem, Reason, Record, Rejected, Residue
 from fluxstore_json.backend import Backend
 from fluxstore_json.checking import broken_rules
+from fluxstore_json.deleting import delete
 from fluxstore_json.places import Place
 from fluxstore_json.rules import Broken
 from fluxstore_json.unit import Unit
@@ -21,18 +22,32 @@ def merge(backend: Backend, place: Place, batch: Batch) -> Merged:
     """Write what differs, leave what is equal, refuse singly what breaks a rule."""
 
     def work(unit: Unit) -> Merged:
+        backend.ledger.fence_follower(unit.transaction, place.name, batch.epoch)
+        versioned = _versioned(place, unit, batch)
         merger = Merger(backend, place, unit)
-        deleted = sum(merger.delete(key) for key in batch.deletes)
-        merger.write(batch.records)
+        deleted = sum(merger.delete(key) for key in batch.deletes if key not in versioned)
+        merger.write([one for one in batch.records if one.key not in versioned])
         if batch.cursor is not None:
             backend.ledger.save_cursor(unit.transaction, batch.cursor)
         written, refused = len(merger.written), tuple(merger.refused)
         about_records = len(refused) - merger.kept
-        return Merged(written, len(batch.records) - written - about_records, deleted, refused)
+        unchanged = len(batch.records) - written - about_records
+        unchanged += sum(key in versioned for key in batch.deletes)
+        return Merged(written, unchanged, deleted, refused)
 
     if not batch.records and not batch.deletes and batch.cursor is None:
         return Merged()
     return backend.change(work)
+
+
+def _versioned(place: Place, unit: Unit, batch: Batch) -> set[Key]:
+    """Return the keys of a live batch that have a version here: they are newer than it."""
+    if batch.epoch is None:
+        return set()
+    keys = [*(record.key for record in batch.records), *batch.deletes]
+    texts = {unit.slot(place, key)[1]: key for key in keys}
+    known = versions_of(unit.transaction.connection, place.name, list(texts))
+    return {texts[text] for text in known}
 
 
 def foresee(backend: Backend, place: Place, records: Sequence[Record]) -> Sequence[Rejected]:
@@ -67,7 +82,7 @@ class Merger:
         try:
             if unit.get(place, key) is None:
                 return False
-            unit.trial(lambda: unit.delete(place, key))
+            unit.trial(lambda: delete(unit, place, key))
         except Broken as broken:
             broken.key = key  # whatever keeps it, it is this record that stays
             self._refuse(broken)
@@ -85,7 +100,7 @@ class Merger:
         if place.entity.unique:
             unit.index(place)
         unit.load(place, [record.key for record in records])
-        self._load_around(records)
+        unit.load_around(place, [record.values for record in records])
         for record in records:
             try:
                 if not self._is_equal(record) and unit.write_different(place, record):
@@ -99,13 +114,6 @@ class Merger:
                 self._refuse(each)
                 del self.written[each.key]
                 unit.restore(unit.slot(place, each.key), each.key)
-
-    def _load_around(self, records: Sequence[Record]) -> None:
-        parent = self._place.parent
-        if parent is not None:
-            form = self._unit.moment.forms[self._place.name]
-            keys = {form.parent_key(record.values) for record in records} - {None}
-            self._unit.load(parent, keys)
 
     def _broken(self) -> list[Broken]:
         unit = self._unit
@@ -149,41 +157,3 @@ class Merger:
 
 def _without_absent(residue: Residue) -> Residue:
     return attrs.evolve(residue, absent=(), extras={})  # extras are compared by value
-
-
-def apply_if_newer(backend: Backend, place: Place, changes: Sequence[Versioned]) -> Sequence[bool]:
-    """Apply each change that is newer than what is here, with its version and op."""
-
-    def work(unit: Unit) -> list[bool]:
-        try:
-            unit.load(place, [change.key for change in changes])
-            made = [_apply(backend, place, unit, change) for change in changes]
-            unit.flush()
-            for broken in broken_rules(unit, list(unit.touched.items())):
-                raise broken
-        except Broken as broken:
-            raise broken.error(backend.name, place.entity) from None
-        return made
-
-    return backend.change(work) if changes else []
-
-
-def _apply(backend: Backend, place: Place, unit: Unit, change: Versioned) -> bool:
-    ledger, (_, text) = backend.ledger, unit.slot(place, change.key)
-    stored = unit.get(place, change.key)
-    known = versions_of(unit.transaction.connection, place.name, [text]).get(text)
-    here = known or (UNTOUCHED if stored is not None else None)
-    if here is not None and not change.version > here:
-        return False
-    version = attrs.evolve(change.version, deleted=change.record is None)
-    ledger.set_version(unit.transaction, place.name, text, version)
-    for op_id in change.op_ids:
-        ledger.remember(unit.transaction, op_id, place.name, {text: version})
-    if change.record is not None:
-        if place.entity.unique:
-            unit.index(place)
-        unit.write(place, change.record)
-    elif stored is not None:
-        unit.index_to_delete(place)
-        unit.delete(place, change.key)
-    return True

@@ -7,10 +7,11 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import attrs
 
+from fluxstore.adapter import Control
 from fluxstore.codec import Refusal
 from fluxstore.errors import UnreadableRecordError
 from fluxstore.ledger import Pending, pending
-from fluxstore.ledger.sidecar import versions_of
+from fluxstore.ledger.sidecar import control_of, versions_of
 from fluxstore.records import UNTOUCHED, Key, Reason, Record
 from fluxstore_json.forms import Bad, Form
 from fluxstore_json.index import Document
@@ -103,11 +104,22 @@ class Moment:
         self.foreign[file] = shelf.file.identity
         return shelf, 0
 
+    def control(self, place: Place) -> Control | None:
+        """Return the control that *place* is under."""
+        return control_of(self.connection, place.name)
+
     def is_settled(self, file: str) -> bool:
         """Tell whether the ledger knows which keys *file* has: not while an edit is noticed."""
         self._look(file)
         checkpoint = self.checkpoints.get(file)
         return file not in self.foreign and (checkpoint is None or checkpoint.noticed is None)
+
+    def knows_keys(self, file: str) -> bool:
+        """Tell whether changes that wait say rightly which keys *file* has.
+
+        They do not while a checkpoint of ours is about to end, or another program's edit is there.
+        """
+        return self.is_settled(file) and not self.folded(file)
 
     # records
 

@@ -15,7 +15,7 @@ from fluxstore_json.framing import beside_of, wrapper_of
 from fluxstore_json.moment import Moment
 from fluxstore_json.opened import OpenFile
 from fluxstore_json.places import Place
-from fluxstore_json.reading import new_records
+from fluxstore_json.reading import new_keys
 from fluxstore_json.style import Style, style_of
 
 ORDER, WRAPPER, LAYOUT = "order", "wrapper", "layout"
@@ -42,7 +42,6 @@ def parts_of(moment: Moment, place: Place) -> Iterator[Part]:
 
 def _keys(moment: Moment, place: Place) -> Iterator[str]:
     """Yield the keys of all records in the order of the file, new ones last."""
-    text_of = moment.forms[place.name].codec.key_text
     filed = (key for (key,) in moment.shelf(place.file).index.stream("keys", place.name))
     while some := list(islice(filed, _CHUNK_KEYS)):
         changes = moment.changes(place, some)
@@ -50,10 +49,7 @@ def _keys(moment: Moment, place: Place) -> Iterator[str]:
             change = changes.get(key)
             if change is None or change.payload is not None:
                 yield key
-    born = moment.folded(place.file)
-    while found := new_records(moment, place, born, _CHUNK_KEYS):
-        yield from (text_of(record.key) for record, _ in found)
-        born = found[-1][1]
+    yield from (key for key, _ in new_keys(moment, place, 0))
 
 
 class Wishes:

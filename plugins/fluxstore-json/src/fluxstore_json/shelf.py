@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Mapping, Sequence
 from functools import cached_property
+from pathlib import Path
 
+from fluxstore.ledger import translated
 from fluxstore_json.filling import Filler
 from fluxstore_json.folder import Folder
 from fluxstore_json.forms import Form
@@ -13,7 +16,6 @@ from fluxstore_json.index import Index
 from fluxstore_json.opened import ABSENT, Absent, OpenFile, identity_of
 from fluxstore_json.places import Place, Places
 
-_MOST_VERSIONS = 1000
 _abandoned: list[dict[str, Shelf]] = []
 
 
@@ -32,6 +34,10 @@ class Shelf:
     @property
     def index(self) -> Index:
         """Where each record is; the first question walks through the file."""
+        return self.fill()
+
+    def fill(self) -> Index:
+        """Make the index where it is not there yet; return it."""
         with self._mutex:
             if self._index is None:
                 self._index = self._filled()
@@ -79,7 +85,6 @@ class Shelves:
         self._must_exist = must_exist
         self._mutex = threading.Lock()
         self._current: dict[str, Shelf] = {}
-        self._written_from: dict[str, str] = {}
 
     def current(self, file: str) -> Shelf:
         """Return the version that is there now; ``UnreadableRecordError`` where none may be."""
@@ -111,29 +116,21 @@ class Shelves:
     def _shelf(self, opened: OpenFile | Absent, file: str) -> Shelf:
         return Shelf(opened, self.places.of_file(file), self.forms)
 
-    def forget(self, file: str) -> None:
-        """Let go of the version of *file* that was current, and of its index."""
+    def opened(self, file: str, path: Path) -> Shelf:
+        """Return the version of *file* that is still at *path*, under another name."""
+        with translated(path):
+            descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+        return self._shelf(OpenFile(descriptor, self.folder.shown(file)), file)
+
+    def install(self, file: str, shelf: Shelf) -> None:
+        """Make *shelf* the current version of *file*: it has taken its place."""
         with self._mutex:
-            self._current.pop(file, None)
+            self._current[file] = shelf
 
     def forget_all(self) -> None:
         """In a forked child: leave the parent's indexes alone; the parent has them open."""
         _abandoned.append(self._current)
         self._mutex, self._current = threading.Lock(), {}
-
-    def follow(self, identity: str, earlier: str) -> None:
-        """Note that a checkpoint wrote the version *identity* from *earlier*."""
-        if len(self._written_from) >= _MOST_VERSIONS:
-            self._written_from.pop(next(iter(self._written_from)))
-        self._written_from[identity] = earlier
-
-    def descends(self, identity: str, earlier: str) -> bool:
-        """Tell whether checkpoints, and nothing else, made the version *identity* of *earlier*."""
-        seen: set[str] = set()
-        while identity != earlier and identity in self._written_from and identity not in seen:
-            seen.add(identity)
-            identity = self._written_from[identity]
-        return identity == earlier
 
     def close(self) -> None:
         """Let go of all files."""

@@ -9,7 +9,6 @@ import attrs
 import msgspec
 
 from fluxstore.codec import Refusal, json_value
-from fluxstore.entity import Field
 from fluxstore.errors import (
     BackendError,
     RecordExistsError,
@@ -17,7 +16,7 @@ from fluxstore.errors import (
     UnreadableRecordError,
 )
 from fluxstore.ledger import Pending, Transaction, facts, pending
-from fluxstore.records import NO_RESIDUE, Intent, Key, Put, Reason, Record, Residue
+from fluxstore.records import NO_RESIDUE, Intent, Key, Put, Reason, Record, Residue, Row
 from fluxstore_json.forms import Bad
 from fluxstore_json.index import Document
 from fluxstore_json.moment import Moment, Stored
@@ -52,6 +51,8 @@ class Unit:
         """What was there before the first change of each key."""
         self.needs_parents = True
         """Whether a nested record is refused while the document around it is not there."""
+        self.orphans: list[tuple[Place, Key]] = []
+        """Nested records written all the same."""
         self._known: dict[Slot, Before] = {}
         self._written: dict[Slot, Before] = {}
         """What the ledger holds of each key that has changed since."""
@@ -76,6 +77,12 @@ class Unit:
         documents = shelf.index.find(place.name, rest) if rest else {}
         for text in rest:
             self._known[place.name, text] = self._filed(place, shelf, documents.get(text))
+
+    def load_around(self, place: Place, rows: Iterable[Row]) -> None:
+        """Look up the documents around records with these values at once."""
+        if place.parent is not None:
+            form = self.moment.forms[place.name]
+            self.load(place.parent, {form.parent_key(values) for values in rows} - {None})
 
     def _filed(self, place: Place, shelf: Shelf, document: Document | None) -> Before:
         if document is None:
@@ -122,9 +129,9 @@ class Unit:
         """Write a record; ``Broken`` where it cannot be one."""
         old = self.get(place, change.key)
         if change.intent is Intent.CREATE and old is not None:
-            raise self._refused(RecordExistsError, place, change.key, "is there already")
+            raise self.refused(RecordExistsError, place, change.key, "is there already")
         if change.intent is Intent.CHANGE and old is None:
-            raise self._refused(RecordNotFoundError, place, change.key, "is not there")
+            raise self.refused(RecordNotFoundError, place, change.key, "is not there")
         values = dict(change.values)
         if change.intent is Intent.CHANGE and old is not None:
             values = {**old.record.values, **values}
@@ -145,14 +152,14 @@ class Unit:
 
     def write(self, place: Place, record: Record) -> None:
         """Write a record as it is given; ``Broken`` where the file could not hold it."""
-        self._set(self.slot(place, record.key), record.key, self._made(place, record))
+        self.set(self.slot(place, record.key), record.key, self._made(place, record))
 
     def write_different(self, place: Place, record: Record) -> bool:
         """Write a record unless what could be written of it is there; tell whether it was."""
         old, new = self.get(place, record.key), self._made(place, record)
         if old is not None and old.parent == new.parent and self._same(place, old, new):
             return False
-        self._set(self.slot(place, record.key), record.key, new)
+        self.set(self.slot(place, record.key), record.key, new)
         return True
 
     def _same(self, place: Place, one: Stored, other: Stored) -> bool:
@@ -210,43 +217,20 @@ class Unit:
         key = self.moment.forms[place.name].parent_key(record.values)
         around = self.get(place.parent, key) if key is not None else None
         if key is None or (around is None and self.needs_parents):
-            raise _reference(
+            raise reference(
                 record.key, parent_fields(place), f"a record of {place.parent.name} expected"
             )
+        if around is None:
+            self.orphans.append((place, record.key))
         _, text = self.slot(place.parent, key)
         if old is not None and old.parent != text and self._holds_any(place, record.key):
-            raise _reference(
+            raise reference(
                 record.key, parent_fields(place), "a record that holds others cannot move"
             )
         return text, (around.root if around is not None else None) or text
 
-    def delete(self, place: Place, key: Key) -> None:
-        """Delete a record and what goes with it; ``Broken`` where something keeps it."""
-        old = self.get(place, key)
-        if old is None:
-            raise self._refused(RecordNotFoundError, place, key, "is not there")
-        self._set(self.slot(place, key), key, None)
-        self.flush()
-        for other, field in self.rules.referring_to(place.name):
-            names = self.rules.by_field(other.name)
-            for each in self._holders(other, names[field.name].text, (key,)):
-                if field.rules.on_delete == "restrict":
-                    raise _reference(key, (field.name,), f"{other.name} refer to it")
-                self._let_go(other, each, field)
-        for other in self.rules.held_without_reference(place.name):
-            if self._children(other, key):
-                raise _reference(key, (), f"{other.name} are inside it")
-
-    def _let_go(self, place: Place, holder: Key, field: Field) -> None:
-        """Delete a record that refers to one that goes, or let it refer to none."""
-        if self.get(place, holder) is None:
-            return
-        if field.rules.on_delete == "cascade":
-            self.delete(place, holder)
-        else:
-            self.put(place, Put(holder, {field.name: None}, Intent.CHANGE))
-
-    def _holders(self, place: Place, name: str, parts: Sequence[Any]) -> list[Key]:
+    def holders(self, place: Place, name: str, parts: Sequence[Any]) -> list[Key]:
+        """Return the records that have these values under the fact *name*."""
         self.flush()
         value = value_of(parts)
         if value is None:
@@ -255,14 +239,15 @@ class Unit:
         key_of = self.moment.forms[place.name].codec.key_of_text
         return [key_of(text) for text in texts]
 
-    def _children(self, place: Place, parent: Key) -> list[Key]:
+    def children(self, place: Place, parent: Key) -> list[Key]:
+        """Return the records of *place* inside the document of *parent*."""
         name = f"{PARENT} {','.join(parent_fields(place))}"
-        return self._holders(place, name, key_parts(parent))
+        return self.holders(place, name, key_parts(parent))
 
     def holds(self, place: Place, parent: Key) -> bool:
         """Tell whether the document of *parent* holds records of *place*."""
         self.index(place)
-        return bool(self._children(place, parent))
+        return bool(self.children(place, parent))
 
     def _holds_any(self, place: Place, key: Key) -> bool:
         return any(self.holds(inner, key) for inner in self.rules.places.inside(place.name))
@@ -272,12 +257,13 @@ class Unit:
         found = []
         for name in self.rules.unique[place.name]:
             parts = [read(record.values) for read in name.reads]
-            others = [k for k in self._holders(place, name.text, parts) if k != record.key]
+            others = [k for k in self.holders(place, name.text, parts) if k != record.key]
             if others:
                 found.append((name.fields, others))
         return found
 
-    def _set(self, slot: Slot, key: Key, stored: Stored | None) -> None:
+    def set(self, slot: Slot, key: Key, stored: Stored | None) -> None:
+        """Say what is at *key* from now on, whatever the rules say; it was looked up before."""
         before = self._known[slot]
         self.replaced.setdefault(slot, before.stored)
         self._written.setdefault(slot, before)
@@ -287,7 +273,7 @@ class Unit:
     def restore(self, slot: Slot, key: Key) -> None:
         """Put back what was at *key* before this unit."""
         old = self.replaced.pop(slot)
-        self._set(slot, key, old)
+        self.set(slot, key, old)
         del self.touched[slot], self.replaced[slot]
 
     def trial(self, work: Callable[[], None]) -> None:
@@ -355,9 +341,10 @@ class Unit:
             self._complete[name] = kept == self.rules.fingerprint(name)
         return self._complete[name]
 
-    def _refused(
+    def refused(
         self, kind: type[BackendError], place: Place, key: Key, problem: str
     ) -> BackendError:
+        """Return the error that a record with *key* is there, or is not."""
         backend = self.moment.shelves.backend
         return kind(
             f"a record with this key {problem}", backend=backend, entity=place.name, key=key
@@ -380,5 +367,6 @@ def _check(key: Key, field: str, refusal: Refusal) -> Broken:
     return Broken("check", key, fields, reason=refusal.reason, expected=refusal.expected)
 
 
-def _reference(key: Key, fields: tuple[str, ...], expected: str) -> Broken:
+def reference(key: Key, fields: tuple[str, ...], expected: str) -> Broken:
+    """Return the rule that a record breaks which refers to none, or is referred to."""
     return Broken("reference", key, fields, reason=Reason.REFERENCE, expected=expected)

@@ -11,9 +11,10 @@ from fluxstore.evaluate import reading
 from fluxstore.records import Change, Key, Put, Record, Row, Version
 from fluxstore_json.backend import Backend
 from fluxstore_json.checking import broken_rules
+from fluxstore_json.deleting import delete
 from fluxstore_json.places import Place
 from fluxstore_json.rules import Broken
-from fluxstore_json.unit import Unit
+from fluxstore_json.unit import Slot, Unit
 
 
 @attrs.frozen
@@ -53,19 +54,20 @@ class Commit:
         versions = self._versions(unit)
         if self.op_id:
             done = {text: versions.get((name, text)) for text in texts}
-            ledger.remember(unit.transaction, self.op_id, name, done)
+            ledger.remember(unit.transaction, name, done, [self.op_id])
 
-    def _versions(self, unit: Unit) -> dict[tuple[str, str], Version]:
+    def _versions(self, unit: Unit) -> dict[Slot, Version]:
         """Give every touched record that a policy rules its next version, and mark it."""
-        ledger, found = self.backend.ledger, {}
+        touched: dict[str, dict[str, bool]] = {}
         for (name, text), key in unit.touched.items():
-            control = ledger.fence(unit.transaction, name)
-            if control is None:
-                continue
             deleted = unit.get(unit.rules.places[name], key) is None
-            found[name, text] = ledger.touch(
-                unit.transaction, name, text, epoch=control.epoch, deleted=deleted
-            )
+            touched.setdefault(name, {})[text] = deleted
+        ledger, transaction = self.backend.ledger, unit.transaction
+        found: dict[Slot, Version] = {}
+        for name, keys in touched.items():
+            control = ledger.fence(transaction, name)
+            made = ledger.touch(transaction, name, keys, control)
+            found |= {(name, text): version for text, version in made.items()}
         return found
 
     def _compare(self, unit: Unit) -> None:
@@ -95,4 +97,4 @@ def apply(unit: Unit, place: Place, changes: Iterable[Change]) -> None:
             unit.put(place, change)
         else:
             unit.index_to_delete(place)
-            unit.delete(place, change.key)
+            delete(unit, place, change.key)

@@ -76,7 +76,7 @@ def settle(driver: sqlite3.Connection, controls: Controls, tables: Iterable[Tabl
             driver.execute(text)
 
 
-def missing(driver: sqlite3.Connection, controls: Controls, table: Table) -> bool:
+def is_missing(driver: sqlite3.Connection, controls: Controls, table: Table) -> bool:
     """Tell whether *table* lacks a trigger that *controls* want."""
     if not is_kept(governs(controls, table.entity.name)):
         return False

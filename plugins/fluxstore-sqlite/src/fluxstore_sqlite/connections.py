@@ -8,19 +8,18 @@ import threading
 import time
 import weakref
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Protocol, TypeVar
 
 from fluxstore.adapter import Use
 from fluxstore.errors import BackendUnavailableError, FluxstoreError, UnsupportedError
-from fluxstore.ledger.lock import KernelLock, holders
 from fluxstore_sqlite import sql
-from fluxstore_sqlite.failures import BusyError, Where, is_busy, no_file
-from fluxstore_sqlite.leases import writer_of
+from fluxstore_sqlite.failures import BusyError, Where, no_file
 from fluxstore_sqlite.pool import Connection, Pool
 from fluxstore_sqlite.predicates import Predicates
 from fluxstore_sqlite.settings import Settings
+from fluxstore_sqlite.turns import Turns
 
 T = TypeVar("T")
 _ATTEMPTS = 5
@@ -53,13 +52,9 @@ class Connections:
         self.on_undo: list[Callable[[], None]] = []
         """Called after a transaction, or a part of it, was undone: what it made is gone."""
         self._settings = settings
-        self._timeout_seconds = settings.timeout.total_seconds()
         self._pool = Pool(backend, path, settings, read_only=self.read_only)
         self._thread = threading.local()
-        self._writers = threading.Lock()
-        # SQLite's own lock knows no queue: of eight busy processes some write once in seconds.
-        self._queue_file = path.with_name(f"{path.name}-queue")
-        self._queue = KernelLock(self._queue_file, what=f"the turn to write to {path}")
+        self._turns = Turns(self._pool.where, path, settings.timeout.total_seconds())
         self._has_journal = False
         self.on_other_file.append(self._look_at_journal)
         _everywhere.add(self)
@@ -183,7 +178,7 @@ class Connections:
         while True:
             with ExitStack() as stack:
                 try:
-                    with self._waiting(min(_TRY_SECONDS, patience_seconds)):
+                    with self._turns.waiting(min(_TRY_SECONDS, patience_seconds)):
                         driver = stack.enter_context(self.write())
                 except BusyError as error:
                     if time.monotonic() >= until:
@@ -191,18 +186,6 @@ class Connections:
                     continue
                 yield driver
                 return
-
-    @contextmanager
-    def _waiting(self, seconds: float) -> Iterator[None]:
-        self._thread.timeout_seconds = seconds
-        try:
-            yield
-        finally:
-            del self._thread.timeout_seconds
-
-    @property
-    def _patience_seconds(self) -> float:
-        return getattr(self._thread, "timeout_seconds", self._timeout_seconds)
 
     @contextmanager
     def write(self) -> Iterator[sqlite3.Connection]:
@@ -228,34 +211,16 @@ class Connections:
         self._pool.refuse_closed()
         if self.read_only:
             raise UnsupportedError("is opened to be read only", backend=self.backend)
-        if not self._writers.acquire(timeout=self._patience_seconds):
-            raise self._waited_long()
-        try:
+        with self._turns.of_this_process():
             self._make_folder()
-            connection = self._pool.take()
             try:
-                yield connection.driver
-            finally:
-                self._pool.give_back(connection)
-        except sqlite3.Error as error:
-            raise self._pool.failure(error) from error
-        finally:
-            self._writers.release()
-
-    def _waited_long(self) -> BusyError:
-        return self._busy(
-            f"other threads wrote for {self._patience_seconds:g} s",
-            f"another thread of process {os.getpid()}",
-        )
-
-    def _busy(self, problem: str, holder: str) -> BusyError:
-        error = BusyError(
-            f"{self.path}: {problem}",
-            backend=self.backend,
-            next_step="nothing was changed; see what that process is doing, then try again",
-        )
-        error.holder = holder
-        return error
+                connection = self._pool.take()
+                try:
+                    yield connection.driver
+                finally:
+                    self._pool.give_back(connection)
+            except sqlite3.Error as error:
+                raise self._pool.failure(error) from error
 
     def _make_folder(self) -> None:
         if self._pool.there():
@@ -267,10 +232,10 @@ class Connections:
 
     @contextmanager
     def _transaction(self, driver: sqlite3.Connection) -> Iterator[None]:
-        with self._turn():
+        with self._turns.of_this_host():
             if not self._has_journal:
                 self._set_journal(driver)
-            self._begin(driver)
+            self._turns.begin(driver)
             self._thread.writing = driver
             self._thread.endings = []
             try:
@@ -285,38 +250,6 @@ class Connections:
                 _call(self.on_commit)
             finally:
                 self._thread.writing = None
-
-    @contextmanager
-    def _turn(self) -> Iterator[None]:
-        """Hold back the writers of other processes, who come in the order in which they asked."""
-        seconds = self._patience_seconds
-        try:
-            is_ours = self._queue.is_acquired(seconds)
-        except OSError as error:
-            raise no_file(error, self.where) from error
-        if not is_ours:
-            holder = holders(self._queue_file)
-            raise self._busy(f"has been held for {seconds:g} s by {holder}", holder)
-        try:
-            yield
-        finally:
-            self._queue.release()
-
-    def _begin(self, driver: sqlite3.Connection) -> None:
-        seconds = self._patience_seconds
-        if seconds != self._timeout_seconds:
-            driver.execute(sql.pragma("busy_timeout", str(int(seconds * 1000))))
-        try:
-            driver.execute("BEGIN IMMEDIATE")
-        except sqlite3.OperationalError as error:
-            if not is_busy(error):
-                raise
-            holder = writer_of(self.path)
-            raise self._busy(f"is locked by {holder} ({error})", holder) from error
-        finally:
-            if seconds != self._timeout_seconds:
-                milliseconds = str(int(self._timeout_seconds * 1000))
-                driver.execute(sql.pragma("busy_timeout", milliseconds))
 
     def _set_journal(self, driver: sqlite3.Connection) -> None:
         (mode,) = driver.execute("PRAGMA journal_mode").fetchone()
@@ -387,11 +320,7 @@ class Connections:
     def close(self) -> None:
         """Let go of everything; the queue's file goes unless somebody is in it."""
         self._pool.close()
-        # A folder that is gone, or that takes no changes any more, has nothing to be tidied.
-        with suppress(OSError):
-            if self._queue_file.exists() and self._queue.try_acquire():
-                self._queue_file.unlink(missing_ok=True)
-                self._queue.release()
+        self._turns.tidy()
 
     def renew(self) -> None:
         """In a forked child: begin anew, and leave what was open to the parent.
@@ -401,7 +330,7 @@ class Connections:
         """
         _inherited.append((self._pool.leave(), self._thread))
         self._thread = threading.local()
-        self._writers = threading.Lock()
+        self._turns.renew()
 
 
 def _renew_all() -> None:

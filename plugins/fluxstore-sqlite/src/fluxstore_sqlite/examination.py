@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import sqlite3
 from collections.abc import Iterator
 
 from fluxstore.adapter import Capability, Finding
@@ -24,6 +25,7 @@ def examine(
         findings += _rights(connections)
         findings += _whole(connections)
         findings += schema.differences(connections, tables)
+        findings += connections.ask_at_one_moment(lambda driver: list(_triggers(driver, tables)))
     return findings
 
 
@@ -60,4 +62,15 @@ def _whole(connections: Connections) -> Iterator[Finding]:
     if verdict != "ok":
         yield Finding(
             str(connections.path), f"is damaged: {verdict}", "restore a backup", blocks=True
+        )
+
+
+def _triggers(driver: sqlite3.Connection, tables: Tables) -> Iterator[Finding]:
+    for table in tables.unguarded(driver):
+        yield Finding(
+            table.name,
+            "lacks a trigger that keeps its ledger: another program dropped it, or made the"
+            " table anew, and what it wrote since is not captured",
+            "the next opening that writes makes it; then validate",
+            blocks=True,
         )

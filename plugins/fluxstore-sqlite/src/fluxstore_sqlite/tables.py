@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import attrs
 
@@ -223,6 +223,14 @@ class Tables:
         controls = capture.controls_of(driver)
         found = (self.find(driver, entity) for entity in self.entities.values())
         capture.settle(driver, controls, (table for table in found if table is not None))
+
+    def unguarded(self, driver: sqlite3.Connection) -> Iterator[Table]:
+        """Yield the tables that lack a trigger which control wants."""
+        controls = capture.controls_of(driver) if self.has_ledger(driver) else {}
+        for entity in self.entities.values() if controls else ():
+            table = self.find(driver, entity)
+            if table is not None and capture.is_missing(driver, controls, table):
+                yield table
 
     def make_indexes(self, driver: sqlite3.Connection, entities: Sequence[Entity]) -> None:
         """Make the indexes that are not there on tables of our own."""

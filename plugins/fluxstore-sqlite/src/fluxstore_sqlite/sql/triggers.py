@@ -224,11 +224,11 @@ _JSON: Mapping[str, str] = {
 _DAY = "[0-9][0-9][0-9][0-9]-[0-9][0-9]-[0-9][0-9]"
 _TIME = "[0-9][0-9]:[0-9][0-9]:[0-9][0-9].[0-9][0-9][0-9][0-9][0-9][0-9]Z"
 _UUID = "-".join("[0-9a-f]" * length for length in (8, 4, 4, 4, 12))
-_SECONDS = "strftime('%Y-%m-%dT%H:%M:%S', substr({0}, 1, 19)) = substr({0}, 1, 19)"
+_SECONDS = "strftime('%Y-%m-%dT%H:%M:%S', substr({0}, 1, 19), '+0 days') = substr({0}, 1, 19)"
 _IS_KEY: Mapping[str, str] = {
     Kind.STR.value: "typeof({0}) = 'text' AND {0} <> '' AND instr({0}, char(0)) = 0",
     Kind.UUID.value: f"{{0}} GLOB '{_UUID}'",
-    Kind.DATE.value: f"{{0}} GLOB '{_DAY}' AND {{0}} > '0001' AND date({{0}}) = {{0}}",
+    Kind.DATE.value: f"{{0}} GLOB '{_DAY}' AND {{0}} > '0001' AND date({{0}}, '+0 days') = {{0}}",
     Kind.DATETIME.value: f"{{0}} GLOB '{_DAY}T{_TIME}' AND {{0}} > '0001' AND {_SECONDS}",
     Kind.INT.value: "typeof({0}) = 'integer'",
     Kind.BOOL.value: "typeof({0}) = 'integer' AND {0} IN (0, 1)",
@@ -237,4 +237,7 @@ _IS_KEY: Mapping[str, str] = {
         " ({0} = '0' OR {0} GLOB '[1-9]*' OR {0} GLOB '-[1-9]*') AND {0} NOT GLOB '?*-*'"
     ),
 }
-"""Whether a stored value is a part of a key. In Python's dates there is no year 0."""
+"""Whether a stored value is a part of a key. In Python's dates there is no year 0.
+
+SQLite turns the 30th of February into the 2nd of March only where there is a modifier.
+"""

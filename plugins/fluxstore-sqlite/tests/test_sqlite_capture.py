@@ -1,0 +1,500 @@
+"""Programs that know SQLite only: what they write is captured, or refused where writes are."""
+
+from __future__ import annotations
+
+import shutil
+import sqlite3
+import subprocess
+from contextlib import closing
+from datetime import UTC, date, datetime
+from uuid import UUID
+
+import attrs
+import pytest
+import sqlite_utils
+
+from fluxstore.adapter import Control
+from fluxstore.codec import Codec
+from fluxstore.entity import Entities, entity, entity_of, field
+from fluxstore.errors import ConstraintError
+from fluxstore.records import Delete, Version
+from fluxstore.testing.conformance.support import change, collection, put, save
+from fluxstore.testing.entities import (
+    Album,
+    Area,
+    ByIdent,
+    ByMoment,
+    ByNumber,
+    Person,
+    Place,
+    Room,
+    Site,
+    Track,
+)
+from fluxstore_sqlite import collations
+
+DUAL = Control(1, "authority", "dual_write", "m1")
+TRIGGERS = "SELECT count(*) FROM sqlite_master WHERE type = 'trigger'"
+
+
+def govern(adapter, control=DUAL, name="*"):
+    assert adapter.ledger.set_control(name, adapter.ledger.controls().get(name), control)
+
+
+def marks(adapter, cls):
+    """Return key to version of the marks, each of which must be the version of its record."""
+    name = entity_of(cls).name
+    found = {mark.key: mark.version for mark in adapter.ledger.marks(name, 1000)}
+    assert found == adapter.ledger.versions(name, list(found))
+    return found
+
+
+def kinds(adapter, cls):
+    """Return key to whether the mark is a tombstone's."""
+    return {key: version.deleted for key, version in marks(adapter, cls).items()}
+
+
+@pytest.fixture
+def adapter(file):
+    made = file.open()
+    save(made, Album(id="a", name="one"), Album(id="b", name="two"))
+    save(made, Person(id="p", first="P", last="P", email="p@x"))
+    save(made, Person(id="q", first="Q", last="Q", email="q@x"))
+    govern(made)
+    return made
+
+
+# where triggers are
+
+
+def test_triggers_are_there_exactly_where_control_is_in_a_phase(file):
+    adapter = file.open()
+    save(adapter, Album(id="a"))
+    assert [(0,)] == file.run(TRIGGERS)
+
+    for control, expected in (
+        (Control(1, "authority", "off", ""), 0),
+        (DUAL, 6),
+        (Control(2, "sealed", "shadow", "m1"), 6),
+        (Control(3, "authority", "off", ""), 0),
+        (DUAL, 6),
+        (None, 0),
+    ):
+        govern(adapter, control, "albums")
+        assert [(expected,)] == file.run(TRIGGERS)
+
+
+def test_triggers_of_all_entities_go_with_the_last_record_that_wants_them(file):
+    adapter = file.open()
+    save(adapter, Album(id="a"))
+    govern(adapter)
+    [(of_all,)] = file.run(TRIGGERS)
+    govern(adapter, DUAL, "albums")
+    govern(adapter, None, "*")
+
+    assert [(6,)] == file.run(TRIGGERS)
+    assert of_all > 6
+    govern(adapter, None, "albums")
+    assert [(0,)] == file.run(TRIGGERS)
+
+
+def test_what_is_refused_leaves_the_triggers_as_they_were(file):
+    adapter = file.open()
+    save(adapter, Album(id="a"))
+
+    assert not adapter.ledger.set_control("*", DUAL, Control(2, "sealed", "live", "m1"))
+    assert [(0,)] == file.run(TRIGGERS)
+
+
+def test_an_application_of_fewer_entities_leaves_the_triggers_of_others_alone(file):
+    adapter = file.open()
+    save(adapter, Album(id="a"))
+    govern(adapter)
+    before = file.run(TRIGGERS)
+
+    fewer = file.open(Entities([entity_of(Album)]))
+    save(fewer, Album(id="b"))
+    govern(fewer, DUAL, "albums")
+
+    assert before == file.run(TRIGGERS)
+
+
+def test_a_table_that_a_schema_step_makes_anew_is_captured_again(adapter, file, tmp_path):
+    steps = tmp_path / "steps"
+    steps.mkdir()
+    (steps / "0001_anew.sql").write_text(
+        "-- a table made anew\n"
+        "CREATE TABLE kept AS SELECT * FROM albums;\n"
+        "DROP TABLE albums;\n"
+        "CREATE TABLE albums (id TEXT NOT NULL PRIMARY KEY, name TEXT, released TEXT, price TEXT,"
+        " _fluxstore_residue TEXT);\n"
+        "INSERT INTO albums SELECT * FROM kept;\n"
+        "DROP TABLE kept;\n"
+    )
+    adapter.apply_steps(steps)
+
+    file.run("UPDATE albums SET name = 'x' WHERE id = 'a'")
+    assert {"a": False} == kinds(adapter, Album)
+
+
+def test_doctor_says_where_another_program_dropped_a_trigger_and_the_next_opening_makes_it(
+    adapter, file
+):
+    file.run("DROP TRIGGER _fluxstore_after_insert_albums")
+
+    found = [finding for finding in adapter.examine() if "trigger" in finding.problem]
+    assert [("albums", True)] == [(finding.subject, finding.blocks) for finding in found]
+    again = file.open()
+    save(again, Album(id="c"))
+    file.run("INSERT INTO albums (id, name) VALUES ('d', '')")
+    assert {"c": False, "d": False} == kinds(again, Album)
+    assert not [finding for finding in again.examine() if "trigger" in finding.problem]
+
+
+# what is captured
+
+
+def test_the_librarys_own_writes_are_noted_once(adapter):
+    save(adapter, Album(id="a", name="x"), Album(id="new"))
+    collection(adapter, Album).commit([Delete("b")])
+
+    assert {
+        "a": Version(1, 2),
+        "new": Version(1, 1),
+        "b": Version(1, 2, deleted=True),
+    } == marks(adapter, Album)
+
+
+def test_the_flag_of_own_writes_is_never_left(adapter, file):
+    save(adapter, Album(id="a", name="x"))
+    with pytest.raises(ConstraintError):
+        save(adapter, Track(id="t", album_id="none"))
+    collection(adapter, Album).foresee([])
+
+    assert [(0,)] == file.run("SELECT count(*) FROM _fluxstore_own")
+
+
+REPLACING = {
+    "same key": ("INSERT OR REPLACE INTO people (id, email) VALUES ('p', 'n@x')", {"p": False}),
+    "unique value": (
+        "INSERT OR REPLACE INTO people (id, email) VALUES ('n', 'q@x')",
+        {"n": False, "q": True},
+    ),
+    "two victims": (
+        "INSERT OR REPLACE INTO people (id, email) VALUES ('p', 'q@x')",
+        {"p": False, "q": True},
+    ),
+    "unique group": (
+        "REPLACE INTO people (id, first, last) VALUES ('n', 'Q', 'Q')",
+        {"n": False, "q": True},
+    ),
+    "row number": (
+        "REPLACE INTO people (rowid, id) SELECT rowid, 'n' FROM people WHERE id = 'q'",
+        {"n": False, "q": True},
+    ),
+    "update": (
+        "UPDATE OR REPLACE people SET email = 'q@x' WHERE id = 'p'",
+        {"p": False, "q": True},
+    ),
+    "update of the key": (
+        "UPDATE OR REPLACE people SET id = 'q' WHERE id = 'p'",
+        {"p": True, "q": False},
+    ),
+    "ignored": ("INSERT OR IGNORE INTO people (id, email) VALUES ('n', 'q@x')", {}),
+    "nothing done": (
+        "INSERT INTO people (id, email) VALUES ('n', 'q@x') ON CONFLICT DO NOTHING",
+        {},
+    ),
+    "upsert": (
+        "INSERT INTO people (id, email) VALUES ('p', 'z@x') ON CONFLICT (id) DO UPDATE SET age = 1",
+        {"p": False},
+    ),
+    "several rows": (
+        "INSERT OR REPLACE INTO people (id, email) VALUES ('n', 'p@x'), ('m', 'q@x'), ('p', 'n@x')",
+        {"n": False, "m": False, "p": False, "q": True},
+    ),
+}
+
+
+@pytest.mark.parametrize("recursive", [False, True])
+@pytest.mark.parametrize("case", REPLACING)
+def test_a_row_that_is_displaced_leaves_a_tombstone(adapter, file, case, recursive):
+    statement, expected = REPLACING[case]
+    file.run(f"PRAGMA recursive_triggers = {int(recursive)}", statement)
+
+    found = {key for (key,) in file.run("SELECT id FROM people")}
+    assert expected == kinds(adapter, Person)
+    assert {key for key, gone in expected.items() if not gone} <= found
+    assert not {key for key, gone in expected.items() if gone} & found
+
+
+def test_what_an_ignored_insert_might_have_displaced_is_not_a_tombstone_later(adapter, file):
+    file.run(
+        "INSERT OR IGNORE INTO people (id, email) VALUES ('n', 'q@x')",
+        "INSERT INTO people (id, email) VALUES ('m', 'm@x')",
+    )
+    assert {"m": False} == kinds(adapter, Person)
+    collection(adapter, Person).commit([Delete("q")])
+    file.run("INSERT INTO people (id, email) VALUES ('k', 'k@x')")
+
+    assert {"m": False, "q": True, "k": False} == kinds(adapter, Person)
+    assert Version(1, 2, deleted=True) == marks(adapter, Person)["q"]
+
+
+def test_a_statement_that_fails_leaves_no_mark(adapter, file):
+    with pytest.raises(sqlite3.IntegrityError):
+        file.run("INSERT INTO people (id, email) VALUES ('n', 'n@x'), ('m', 'q@x')")
+
+    assert {} == marks(adapter, Person)
+    assert [(0,)] == file.run("SELECT count(*) FROM _fluxstore_displaced")
+
+
+def test_keys_that_move_round_are_captured(adapter, file):
+    file.run(
+        "UPDATE albums SET id = 'x' WHERE id = 'a'",
+        "UPDATE albums SET id = 'a' WHERE id = 'b'",
+        "UPDATE albums SET id = 'b' WHERE id = 'x'",
+    )
+
+    assert {"a": False, "b": False, "x": True} == kinds(adapter, Album)
+
+
+@pytest.mark.parametrize("enforced", [True, False])
+def test_a_cascade_is_captured_where_the_program_asks_for_one(file, enforced):
+    adapter = file.open()
+    save(adapter, Area(id="a"), Site(id="s", area_id="a"), Room(id="r", site_id="s"))
+    govern(adapter)
+    file.run(f"PRAGMA foreign_keys = {int(enforced)}", "DELETE FROM areas WHERE id = 'a'")
+
+    assert {"a": True} == kinds(adapter, Area)
+    taken = {"s": True} if enforced else {}
+    assert taken == kinds(adapter, Site)
+    assert ({"r": True} if enforced else {}) == kinds(adapter, Room)
+
+
+def test_a_replaced_parent_takes_its_children_along_and_they_are_captured(file):
+    adapter = file.open()
+    save(adapter, Album(id="a"), Track(id="t", album_id="a"))
+    govern(adapter)
+    file.run("PRAGMA foreign_keys = 1", "REPLACE INTO albums (id, name) VALUES ('a', 'new')")
+
+    assert {"a": False} == kinds(adapter, Album)
+    assert {"t": True} == kinds(adapter, Track)
+
+
+def test_sqlite_utils_and_the_shell_are_captured(adapter, file):
+    with closing(sqlite3.connect(file.path)) as driver:
+        table = sqlite_utils.Database(driver).table("albums")
+        table.upsert({"id": "a", "name": "upserted"}, pk="id")
+        table.insert({"id": "c", "name": "new"}, pk="id", replace=True)
+        table.delete("b")
+        driver.commit()
+    expected = {"a": False, "b": True, "c": False}
+    assert expected == kinds(adapter, Album)
+    if shutil.which("sqlite3") is not None:
+        statement = "INSERT INTO albums (id, name) VALUES ('d', '')"
+        subprocess.run(["sqlite3", file.path, statement], check=True)
+        assert expected | {"d": False} == kinds(adapter, Album)
+
+
+# how keys are spelt
+
+
+@entity("by_all", key=("text", "number", "big", "truth", "ident", "day", "moment"))
+class ByAll:
+    """Has a key of all kinds that may be one."""
+
+    text: str
+    number: int
+    big: int = field(bigint=True)
+    truth: bool
+    ident: UUID
+    day: date
+    moment: datetime
+
+
+@entity("by_big")
+class ByBig:
+    """Has a key of any number of digits."""
+
+    id: int = field(bigint=True)
+
+
+@entity("by_truth")
+class ByTruth:
+    """Has a truth for a key."""
+
+    id: bool
+
+
+@entity("by_time")
+class ByTime:
+    """Has an instant for a key."""
+
+    id: datetime
+
+
+IDENT = UUID("01234567-89ab-cdef-0123-456789abcdef")
+MOMENTS = [datetime(2026, 1, 2, 3, 4, 5, micro, UTC) for micro in (0, 1000, 120000, 123456, 7)]
+KEYED = [
+    Album(id='a"\\/\b\t\n\x01\x7f é 😀'),
+    ByNumber(id=-(2**63)),
+    ByNumber(id=0),
+    ByIdent(id=IDENT),
+    Place(room_id='a"\\\x1f', person_id="é\x7f"),
+    *(ByMoment(day=date(1, 2, 3), moment=moment, truth=True) for moment in MOMENTS),
+    *(ByTime(id=moment) for moment in MOMENTS),
+    ByTruth(id=True),
+    ByTruth(id=False),
+    ByBig(id=-(10**40)),
+    ByBig(id=0),
+    ByAll(
+        text="[]", number=7, big=10**30, truth=False, ident=IDENT, day=date(9999, 12, 31),
+        moment=MOMENTS[3],
+    ),
+]  # fmt: skip
+CLASSES = (Album, ByNumber, ByIdent, ByMoment, ByAll, ByBig, ByTruth, ByTime)
+KEYED_ENTITIES = Entities(entity_of(cls) for cls in (*CLASSES, Place, Room, Site, Area, Person))
+
+
+@pytest.mark.parametrize("instance", KEYED, ids=lambda one: type(one).__name__)
+def test_a_key_is_spelt_as_the_codec_spells_it(file, other, instance):
+    adapter = file.open(KEYED_ENTITIES)
+    for parent in (Area(id="x"), Site(id="x", area_id="x")) if isinstance(instance, Place) else ():
+        save(adapter, parent)
+    if isinstance(instance, Place):
+        save(adapter, Room(id=instance.room_id, site_id="x"), Person(id=instance.person_id))
+    save(adapter, instance)
+    govern(adapter)
+    driver = other()
+    collations.register(driver)
+    name = entity_of(type(instance)).name
+    driver.execute(f"UPDATE {name} SET _fluxstore_residue = NULL")
+    driver.execute(f"DELETE FROM {name}")
+
+    codec = Codec.of(entity_of(type(instance)))
+    key = codec.key_of(codec.row(instance))
+    assert {key: Version(1, 3, deleted=True)} == marks(adapter, type(instance))
+
+
+@pytest.mark.parametrize(
+    ("table", "key"),
+    [
+        ("albums", "''"),
+        ("albums", "'a' || char(0)"),
+        ("by_ident", "'01234567-89AB-CDEF-0123-456789ABCDEF'"),
+        ("by_ident", "'01234567'"),
+        ("by_time", "'2026-02-30T03:04:05.000000Z'"),
+        ("by_time", "'2026-01-02T03:04:60.000000Z'"),
+        ("by_time", "'0000-01-02T03:04:05.000000Z'"),
+        ("by_time", "'abcd-01-02T03:04:05.000000Z'"),
+    ],
+)
+def test_a_key_that_no_other_backend_could_have_is_refused(file, table, key):
+    adapter = file.open(KEYED_ENTITIES)
+    save(adapter, Album(id="a"))
+    govern(adapter)
+
+    with pytest.raises(sqlite3.IntegrityError, match=f"a key of {table} as fluxstore spells it"):
+        file.run(f"INSERT INTO {table} (id{', name' if table != 'by_time' else ''}) VALUES"
+                 f" ({key}{', 1' if table != 'by_time' else ''})")  # fmt: skip
+
+
+def test_a_row_without_a_key_can_be_mended_and_deleted(file):
+    file.run(
+        "CREATE TABLE albums (id TEXT PRIMARY KEY, name TEXT, released TEXT, price TEXT)",
+        "INSERT INTO albums (id, name) VALUES (NULL, 'lost'), (NULL, 'waste')",
+    )
+    adapter = file.open(Entities([entity_of(Album)]))
+    govern(adapter)
+    file.run(
+        "UPDATE albums SET id = 'found' WHERE name = 'lost'",
+        "DELETE FROM albums WHERE name = 'waste'",
+    )
+
+    assert {"found": False} == kinds(adapter, Album)
+
+
+# where writes are refused
+
+
+@pytest.mark.parametrize(
+    ("role", "words"),
+    [
+        ("sealed", "albums is sealed, a cutover is under way: try again"),
+        ("committing", "albums is sealed, a cutover is under way: try again"),
+        ("follower", "albums is written elsewhere, this file follows"),
+        ("archived", "albums is written elsewhere, this file follows"),
+    ],
+)
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "INSERT INTO albums (id, name) VALUES ('n', '')",
+        "INSERT OR REPLACE INTO albums (id, name) VALUES ('a', '')",
+        "INSERT OR IGNORE INTO albums (id, name) VALUES ('n', '')",
+        "UPDATE OR IGNORE albums SET name = 'x'",
+        "DELETE FROM albums",
+    ],
+)
+def test_another_program_is_refused_and_told_why(adapter, file, role, words, statement):
+    govern(adapter, Control(2, role, "live", "m1"))
+
+    with pytest.raises(sqlite3.IntegrityError, match=words):
+        file.run(statement)
+    assert [("a", "one"), ("b", "two")] == file.run("SELECT id, name FROM albums ORDER BY id")
+
+
+def test_an_entitys_own_record_counts_more_than_that_of_all(adapter, file):
+    govern(adapter, Control(5, "follower", "live", "m1"))
+    govern(adapter, Control(7, "authority", "shadow", "m1"), "albums")
+    file.run("UPDATE albums SET name = 'x' WHERE id = 'a'")
+
+    assert {"a": Version(7, 2)} == marks(adapter, Album)
+    with pytest.raises(sqlite3.IntegrityError, match="people is written elsewhere"):
+        file.run("DELETE FROM people")
+
+
+# adopted tables
+
+
+ADOPTED = (
+    "CREATE TABLE users (Id INTEGER PRIMARY KEY, Mail TEXT, nick TEXT COLLATE NOCASE UNIQUE, age)",
+    "CREATE UNIQUE INDEX mails ON users (Mail COLLATE NOCASE)",
+    "INSERT INTO users VALUES (1, 'a@x', 'A', 10), (2, 'b@x', 'B', 20)",
+)
+
+
+@entity("users")
+class User:
+    """Has been in a table of an application's own."""
+
+    id: int
+    mail: str
+    age: int | None = None
+
+
+@pytest.mark.parametrize(
+    "row", ["(3, 'A@X', 'c', 1)", "(3, 'c@x', 'a', 1)", "(NULL, 'A@x', 'a', 1)"]
+)
+def test_an_adopted_tables_own_unique_indexes_are_looked_at(file, row):
+    file.run(*ADOPTED)
+    adapter = file.open(Entities([entity_of(User)]))
+    govern(adapter)
+    file.run(f"REPLACE INTO users VALUES {row}")
+
+    assert {1: True, 3: False} == kinds(adapter, User)
+
+
+def test_what_only_the_residue_of_an_adopted_table_says_is_noted_too(file):
+    file.run(*ADOPTED)
+    adapter = file.open(Entities([entity_of(User)]))
+    govern(adapter)
+    users = collection(adapter, User)
+    found = users.read([1])[1]
+    extras = attrs.evolve(found.residue, extras={"note": 1})
+    made = put(User(id=1, mail="a@x", age=10), residue=extras)
+    users.commit([made])
+
+    assert {1: Version(1, 2)} == marks(adapter, User)
+    assert Version(1, 3) == users.commit([change(User, 1, age=11)])[1].version

@@ -88,6 +88,7 @@ def _register(app: typer.Typer) -> None:
         returning,
         schema,
         status,
+        steering,
     )
 
     app.command("demo")(demo.demo)
@@ -102,3 +103,5 @@ def _register(app: typer.Typer) -> None:
     app.add_typer(schema.group, name="schema")
     app.command("assess")(moving.assess)
     app.command("migrate")(moving.migrate)
+    app.command("relay")(steering.relay)
+    app.add_typer(steering.group, name="ctl")

@@ -44,26 +44,18 @@ def validate(
 ) -> render.Answer:
     """Compare both sides, both ways: every record and every field.
 
-    Names file, key and field of each difference, and writes a signed certificate. Nothing else is
-    written. Exit code 5 for differences, 4 where records are known to have stayed behind.
+    Names file, key and field of each difference, and writes a signed certificate. In phase off
+    nothing else is written. Later, with writers at work, what is under way is carried along and a
+    difference counts only once it is certain. Exit code 5 for differences, 4 where records are
+    known to have stayed behind.
     """
-    from fluxstore.adapter import Use
     from fluxstore.cli.report import require_jinja2, write_report
-    from fluxstore.migration.verify import validate as run
 
     session = Session.of(ctx)
     if report is not None:
         require_jinja2()
-    with ends.opened(session, source, target, entity, uses=(Use.SOURCE, Use.SOURCE)) as both:
-        chosen: dict[str, Any] = {
-            "entities": both.entities,
-            "sample": sample,
-            "differences_file": differences,
-            "diverged": session.plugins.diverged,
-            "lenses": ends.lenses(session, both),
-        }
-        with choices(session, workers, **chosen) as options:
-            found = run(both.source, both.target, both.config.entities, options)
+    chosen = {"sample": sample, "differences_file": differences}
+    found = compared(session, (source, target), tuple(entity), workers=workers, **chosen)
     session.plugins.validated(found)
     signed = _certified(session, found, certificate)
     if found.sample is None:  # a sample proves nothing to go on by
@@ -72,6 +64,27 @@ def validate(
     if report is not None:
         write_report(report, found)
     return _answer(found, signed, report)
+
+
+def compared(
+    session: Session, way: tuple[str, str], entity: tuple[str, ...], *, workers: int, **chosen: Any
+) -> ValidationReport:
+    """Return what comparing both backends finds, live where one follows the other."""
+    from fluxstore.adapter import Use
+    from fluxstore.migration.confirm import validate_live
+    from fluxstore.migration.verify import validate as run
+
+    chosen["diverged"] = session.plugins.diverged
+    uses = (Use.SOURCE, Use.SOURCE)
+    with ends.opened(session, *way, entity, uses=uses) as both:
+        if both.live() is None:
+            own = {"entities": both.entities, "lenses": ends.lenses(session, both)}
+            with choices(session, workers, **chosen, **own) as options:
+                return run(both.source, both.target, both.config.entities, options)
+    with ends.served(session, *way, entity) as (both, live):
+        lenses = ends.lenses(session, both)
+        with choices(session, workers, **chosen, lenses=lenses) as options:
+            return validate_live(live, both.config.entities, options)
 
 
 @attrs.frozen
@@ -102,12 +115,8 @@ def _certified(session: Session, found: ValidationReport, path: Path | None) -> 
 
 
 def _answer(found: ValidationReport, signed: Signed | None, page: Path | None) -> render.Answer:
-    head = ("entity", "source", "target", "equal", "missing", "orphan", "diverged", "stays behind")
-    rows: list[list[object]] = [
-        [one.entity, one.source_records, one.target_records, one.equal, one.missing, one.orphan,
-         one.diverged, one.quarantined]
-        for one in found.entities
-    ]  # fmt: skip
+    head, names = _columns(found)
+    rows: list[list[object]] = [[getattr(one, name) for name in names] for one in found.entities]
     lines = [summaries.way(found), "", *render.table(head, rows), ""]
     lines += [*found.notices, *_verdict(found)]
     data = dict(found.to_json())
@@ -119,6 +128,22 @@ def _answer(found: ValidationReport, signed: Signed | None, page: Path | None) -
     if page is not None:
         lines.append(f"report: {page}")
     return render.Answer(data, lines, _problems(found), found.exit_code)
+
+
+def _columns(found: ValidationReport) -> tuple[list[str], list[str]]:
+    """Return the table's heads, and what of an entity stands under each."""
+    names = {
+        "entity": "entity",
+        found.source["backend"] if found.live else "source": "source_records",
+        found.target["backend"] if found.live else "target": "target_records",
+        "equal": "equal",
+        "missing": "missing",
+        "orphan": "orphan",
+        "diverged": "diverged",
+        **({"ahead": "ahead", "lagging": "lagging"} if found.live else {}),
+        "stays behind": "quarantined",
+    }
+    return list(names), list(names.values())
 
 
 def _problems(found: ValidationReport) -> list[str]:

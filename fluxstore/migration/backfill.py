@@ -236,7 +236,7 @@ class Backfill(Migration):
             entity=entity.name,
             reason=_REASONS[one.rule],
             expected=f"{one.problem}; its mark waits until that is out of the way",
-            key=Codec.of(entity).key_text(one.key),
+            key=one.text,
             file=self.plan.target.collection(entity).place(),
         )
 

@@ -26,6 +26,8 @@ class Waiting:
 
     entity: str
     key: Key
+    text: str
+    """The key as text."""
     rule: str
     """``unique``, ``reference`` or ``check``."""
     problem: str
@@ -133,7 +135,8 @@ class Applying:
         if found is not None and found.problem.reason not in LATER:
             self.impossible.append(found)
         elif isinstance(error, ConstraintError):
-            waiting = Waiting(self._entity.name, change.key, error.rule, error.problem)
+            text = Codec.of(self._entity).key_text(change.key)
+            waiting = Waiting(self._entity.name, change.key, text, error.rule, error.problem)
             self.waiting.append(waiting)
         else:  # the file, say, cannot be read at all: that is nothing about this record
             raise error

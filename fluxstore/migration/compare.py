@@ -59,13 +59,19 @@ class Joined:
         return cls(missing, orphans, diverged, doubled)
 
 
-def join(source: Side, target: Side, held: Table, scratch: Scratch) -> Joined:
-    """Join two sides; *held* are the keys in quarantine: neither equal nor a difference."""
+def join(
+    source: Side, target: Side, held: Table, scratch: Scratch, *, is_live: bool = False
+) -> Joined:
+    """Join two sides; *held* are the keys in quarantine: neither equal nor a difference.
+
+    Where writers are at work no root can be of everything: then it is of what was equal at once.
+    """
     found = Joined.empty(scratch)
     tables = source.digests, target.digests, source.unreadable, target.unreadable, held
     for ours, theirs, *apart in aligned(*tables):
-        found.source_root.take(ours)
-        found.target_root.take(theirs)
+        same = sorted(set(ours) & set(theirs)) if is_live else []
+        found.source_root.take(same if is_live else ours)
+        found.target_root.take(same if is_live else theirs)
         if ours == theirs and not any(apart) and len(_keys(ours)) == len(ours):
             found.equal += len(ours)
             found.union += len(ours)

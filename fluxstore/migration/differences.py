@@ -29,6 +29,8 @@ class Kind(StrEnum):
     """Only the target has it."""
     DIVERGED = "diverged"
     """Both have it, and it is not equal."""
+    AHEAD = "ahead"
+    """The target, a follower, has a newer version than its authority: nothing of ours does that."""
     UNDECODABLE = "undecodable"
     """One side has something under its key that cannot be read as one record."""
 

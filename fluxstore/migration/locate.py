@@ -35,20 +35,25 @@ class Locator:
         """Records that are equal after all."""
         self.told: Counter[Kind] = Counter()
         """Differences, by kind."""
+        self.lagging = 0
+        """Records that are on their way still."""
 
     def run(self, found: Joined, held: Table) -> None:
         """Name every difference."""
-        known = Index(held)
-        for side in (self._source, self._target):
-            for rejected in side.rejected:
-                if side.named(rejected.problem.key) not in known:
-                    self._undecodable(rejected)
+        self._name_rejected(held)
         self._name_doubled(found.doubled)
         if len(found.missing) or len(found.diverged):
             wanted = (Index(found.missing), Index(found.diverged))
             self._compare(self._source, self._target, wanted)
         if len(found.orphans):
             self._compare(self._target, self._source, (Index(found.orphans),))
+
+    def _name_rejected(self, held: Table) -> None:
+        known = Index(held)
+        for side in (self._source, self._target):
+            for rejected in side.rejected:
+                if side.named(rejected.problem.key) not in known:
+                    self._undecodable(rejected)
 
     def _undecodable(self, rejected: Rejected) -> None:
         problem = rejected.problem

@@ -233,6 +233,8 @@ class ValidationReport:
     ended: datetime
     sample: float | None = None
     """The share of keys that was compared; ``None`` for all."""
+    live: bool = False
+    """Whether writers were at work: the source is the authority, the target its follower."""
     notices: tuple[str, ...] = ()
     """What the reader should know beside the numbers."""
     differences_file: Path | None = None

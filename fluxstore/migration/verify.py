@@ -87,6 +87,9 @@ class Listing:
 class Validation:
     """One run."""
 
+    is_live = False
+    """Whether writers are at work while it reads."""
+
     def __init__(self, plan: Plan, options: Options, scratch: Scratch, listing: Listing) -> None:
         """Take the plan."""
         self._plan, self._options, self._scratch, self._listing = plan, options, scratch, listing
@@ -116,6 +119,7 @@ class Validation:
             started=started,
             ended=datetime.now(UTC),
             sample=self._options.sample,
+            live=self.is_live,
             notices=tuple(self._notices),
             differences_file=self._options.differences_file,
         )
@@ -147,7 +151,7 @@ class Validation:
         quarantine = list(self._quarantine(entity))
         self._quarantined += [rejected.problem for rejected in quarantine][:SHOWN]
         held = held_keys(entity, quarantine, self._scratch)
-        joined = join(source, target, held, self._scratch)
+        joined = join(source, target, held, self._scratch, is_live=self.is_live)
         locator = self._locator(source, target)
         locator.run(joined, held)
         self._notice_moved(entity, joined, locator)
@@ -159,6 +163,8 @@ class Validation:
             missing=locator.told[Kind.MISSING],
             orphan=locator.told[Kind.ORPHAN],
             diverged=locator.told[Kind.DIVERGED],
+            ahead=locator.told[Kind.AHEAD],
+            lagging=locator.lagging,
             undecodable=locator.told[Kind.UNDECODABLE],
             quarantined=joined.quarantined,
             union=joined.union,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
 from typing import Any, Protocol, TypeAlias, TypeVar
 
 import attrs
@@ -89,6 +90,43 @@ class Routing:
     """Every entity of the store."""
     reports: Reports | None = attrs.field(default=None, eq=False, repr=False)
     """Whom the policy tells what happens later; ``None`` where nobody is to hear."""
+
+
+@attrs.frozen
+class Told:
+    """What a policy has to say: ``data`` for programs, ``lines`` for people, ``problems`` first."""
+
+    data: Mapping[str, Any]
+    lines: Sequence[str] = ()
+    problems: Sequence[str] = ()
+    exit_code: int = 0
+
+
+@attrs.frozen
+class Retreat:
+    """What a rollback was asked for."""
+
+    backups: Path
+    """Where the source's backup goes."""
+    entities: tuple[str, ...] = ()
+    """Only these; none: all."""
+    lossy: bool = False
+    """A loss is accepted: the target cannot be asked any more."""
+    dry_run: bool = False
+    tell: Callable[[str], None] = lambda _: None
+    """Hears each step, in words."""
+    write: Callable[[Sequence[str], str], None] = lambda _keys, _value: None
+    """Sets a value of the configuration, found by its keys: what is wanted from now on."""
+
+
+Opener: TypeAlias = Callable[[str], Adapter]
+"""Returns a backend by name, open; the same one each time, closed by who made the opener."""
+
+Rollback: TypeAlias = Callable[[Retreat], Told]
+"""Brings the authority back to the source."""
+
+Status: TypeAlias = Callable[[], Told]
+"""Says where things stand; ``data["next"]`` is the next safe step."""
 
 
 class Closeable(Protocol):

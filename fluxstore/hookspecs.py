@@ -8,7 +8,17 @@ from typing import TYPE_CHECKING, Any
 import pluggy
 
 from fluxstore.adapter import Collection
-from fluxstore.calls import Backends, Lens, Move, Read, Routing, Write
+from fluxstore.calls import (
+    Backends,
+    Lens,
+    Move,
+    Opener,
+    Read,
+    Rollback,
+    Routing,
+    Status,
+    Write,
+)
 from fluxstore.entity import Entity
 
 if TYPE_CHECKING:
@@ -180,6 +190,42 @@ def fluxstore_bind_validate(entity: Entity, collections: Backends) -> Lens | Non
         @hookimpl
         def fluxstore_bind_validate(entity):
             return decrypted if entity.name == "users" else None
+    """
+
+
+@hookspec(firstresult=True)
+def fluxstore_bind_rollback(backends: Opener, settings: Routing) -> Rollback | None:
+    """Decide how the authority comes back to the source.
+
+    When: once when ``fluxstore rollback`` runs without ``--into``.
+    In: *backends*, which opens a backend by name; *settings*, the policy and all entities.
+    Return: a ``Rollback``, which takes a ``Retreat`` and returns ``Told``; ``None`` means *ask the
+    next plugin*. Where nobody answers, the source's records are replaced by the target's.
+    Who: the first answer counts.
+
+    Example::
+
+        @hookimpl(wrapper=True)
+        def fluxstore_bind_rollback(backends, settings):
+            rollback = yield
+            return rollback and announced(rollback)
+    """
+
+
+@hookspec(firstresult=True)
+def fluxstore_bind_status(backends: Opener, settings: Routing) -> Status | None:
+    """Decide what ``status`` says of the policy.
+
+    When: once when ``fluxstore status`` runs; what is returned may be called again and again.
+    In: *backends*, which opens a backend by name; *settings*, the policy and all entities.
+    Return: a ``Status``, which returns ``Told``; ``None`` means *ask the next plugin*.
+    Who: the first answer counts; without one, ``status`` tells of backends and past commands only.
+
+    Example::
+
+        @hookimpl
+        def fluxstore_bind_status(settings):
+            return mirrored if settings.policy == "mirror" else None
     """
 
 

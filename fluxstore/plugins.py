@@ -15,7 +15,17 @@ import pluggy
 
 from fluxstore import hookspecs, routing
 from fluxstore.adapter import Adapter, Collection
-from fluxstore.calls import Backends, Lens, Move, Read, Routing, Write
+from fluxstore.calls import (
+    Backends,
+    Lens,
+    Move,
+    Opener,
+    Read,
+    Rollback,
+    Routing,
+    Status,
+    Write,
+)
 from fluxstore.entity import Entity
 from fluxstore.errors import (
     AdapterConflictError,
@@ -231,6 +241,20 @@ class Plugins:
         if not lenses:
             return _as_it_is
         return lambda record: reduce(lambda seen, lens: lens(seen), lenses, record)
+
+    def bind_rollback(self, backends: Opener, settings: Routing) -> Rollback | None:
+        """Return how the authority comes back, or ``None`` where no policy says so."""
+        return cast(
+            "Rollback | None",
+            self._manager.hook.fluxstore_bind_rollback(backends=backends, settings=settings),
+        )
+
+    def bind_status(self, backends: Opener, settings: Routing) -> Status | None:
+        """Return what says where the policy stands, or ``None`` where none does."""
+        return cast(
+            "Status | None",
+            self._manager.hook.fluxstore_bind_status(backends=backends, settings=settings),
+        )
 
     def diverged(self, entity: Entity, key: str, fields: tuple[str, ...]) -> None:
         """Report a record that differs."""

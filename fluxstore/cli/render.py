@@ -113,6 +113,13 @@ def write_json(data: Mapping[str, Any], stream: TextIO | None) -> None:
         stream.flush()
 
 
+def write_json_line(data: Mapping[str, Any], stream: TextIO | None) -> None:
+    """Write one JSON object on a line of its own."""
+    if stream is not None:
+        stream.write(json.dumps(data, default=_json_value) + "\n")
+        stream.flush()
+
+
 def _json_value(value: Any) -> Any:
     if hasattr(value, "to_json"):
         return value.to_json()

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 import attrs
 import typer
 
-from fluxstore.cli import asking, ends, history, render, summaries
+from fluxstore.calls import Retreat
+from fluxstore.cli import asking, ends, history, policy, render, summaries
 from fluxstore.cli.ends import EntityNames, From, To
 from fluxstore.cli.moving import DryRun, Extras, Problems, Workers, choices, remembered
 from fluxstore.cli.session import Session
@@ -31,26 +32,41 @@ def rollback(
         typer.Option(metavar="DIR", help="Fill this empty folder instead; the source stays."),
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Do not ask.")] = False,
+    lossy: Annotated[
+        bool,
+        typer.Option("--lossy", help="After a disaster: give up a target that cannot be asked."),
+    ] = False,
     workers: Workers = 1,
     problems: Problems = None,
     extras: Extras = None,
     dry_run: DryRun = False,
 ) -> render.Answer:
-    """Bring the records back: the source's are replaced by the target's.
+    """Bring the authority back to the source, from any phase before finalize; lose nothing.
 
-    --from and --to name the migration's source and target, as they did when it was made. The
-    source is backed up first: no backup, no change. Documents come back as they were: fields that
-    nobody declared, spellings, order.
+    In phase off the source's records are replaced by the target's. --from and --to name the
+    migration's source and target, as they did when it was made. The source is backed up first: no
+    backup, no change. Documents come back as they were: fields that nobody declared, spellings,
+    order.
     """
     from fluxstore.adapter import Use
     from fluxstore.migration.rollback import rollback as run
 
     session = Session.of(ctx)
     source, target = ends.chosen_names(session, source, target)
+    backups = session.config.folder / history.FOLDER / "backups"
+    if into is None and policy.rules(session, source, target):
+        with policy.opener(session) as backends:
+            bound = session.plugins.bind_rollback(backends, policy.routing(session))
+            if bound is not None:
+                chosen = ends.chosen_entities(session.config, entity)
+                if not (dry_run or lossy):
+                    question = f"Let {source} be the authority again"
+                    asking.confirm(question, yes=force, option="--force")
+                tell, write = policy.telling(session), policy.writing(session)
+                return policy.answer(bound(Retreat(backups, chosen, lossy, dry_run, tell, write)))
     if into is None and not dry_run:
         question = f"Replace the records of {source} by those of {target}"
         asking.confirm(question, yes=force, option="--force")
-    backups = session.config.folder / history.FOLDER / "backups"
     uses = (Use.TARGET if into is None else Use.SOURCE, Use.SOURCE)
     with (
         ends.opened(session, source, target, entity, uses=uses) as both,

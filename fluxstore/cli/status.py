@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import attrs
 import typer
 
-from fluxstore.cli import exits, history, render
+from fluxstore.calls import Told
+from fluxstore.cli import exits, history, policy, render
 from fluxstore.cli.history import Event
 from fluxstore.cli.render import Styled
 from fluxstore.cli.session import Session
@@ -16,8 +18,12 @@ from fluxstore.errors import FluxstoreError, UnreadableRecordError
 
 if TYPE_CHECKING:
     from fluxstore.adapter import Adapter, Size
+    from fluxstore.calls import Status
     from fluxstore.config import Config
     from fluxstore.entity import Entity
+
+
+WATCH_SECONDS = 1.0
 
 
 @attrs.frozen
@@ -35,16 +41,54 @@ class Seen:
     """Entity (or ``*``) to the phase that the ledger holds, where it holds one."""
 
 
-def status(ctx: typer.Context) -> render.Answer:
-    """Say what is configured, what was done last, and the next safe step."""
+def status(
+    ctx: typer.Context,
+    *,
+    watch: Annotated[
+        bool, typer.Option("--watch", help="Look again every second, until Ctrl-C.")
+    ] = False,
+) -> render.Answer:
+    """Say where things stand: phase, what is behind, what blocks the next step, and that step.
+
+    With --watch and --json it prints one JSON object a line.
+    """
     session = Session.of(ctx)
+    with policy.opener(session) as backends:
+        bound = None
+        if session.config.policy is not None:
+            bound = session.plugins.bind_status(backends, policy.routing(session))
+        answer = _answer(session, bound)
+        if not watch:
+            return answer
+        with session.signals.patient() as stop:
+            while not stop.is_set():
+                _show(session, answer)
+                stop.wait(WATCH_SECONDS)
+                answer = _answer(session, bound)
+        return answer
+
+
+def _show(session: Session, answer: render.Answer) -> None:
+    """Show one look of many: over the one before it on a terminal."""
+    if session.json:
+        render.write_json_line({"command": "status", **answer.data}, sys.stdout)
+        return
+    if render.in_colour(sys.stdout):
+        sys.stdout.write("\x1b[H\x1b[2J")
+    render.write_lines([*answer.problems, *answer.lines, ""], sys.stdout)
+
+
+def _answer(session: Session, bound: Status | None) -> render.Answer:
     config = session.config
+    said = bound() if bound is not None else Told({})
     seen = [_look(session, name) for name in config.backends]
     events = history.events(config.folder)
-    step = next_step(config, seen, events)
-    phase = _phase(config, seen)
+    step = said.data.get("next") or next_step(config, seen, events)
+    told = dict.fromkeys(one["phase"] for one in said.data.get("scopes", ()))
+    phase = ", ".join(told) or _phase(config, seen)
     lines = [
         render.near(f"{config.file}: phase {phase}"),
+        *said.lines,
         "",
         *_backends(seen),
         "",
@@ -55,12 +99,13 @@ def status(ctx: typer.Context) -> render.Answer:
     data = {
         "file": str(config.file),
         "phase": phase,
+        "policy": dict(said.data),
         "backends": [attrs.asdict(one) for one in seen],
         "last": [one.to_json() | {"age_seconds": one.age_seconds} for one in events],
         "next": step,
     }
-    problems = [one.problem for one in seen if one.problem]
-    code = exits.worst(one.exit_code for one in seen)
+    problems = [*said.problems, *(one.problem for one in seen if one.problem)]
+    code = exits.worst([said.exit_code, *(one.exit_code for one in seen)])
     return render.Answer(data, lines, problems, code)
 
 

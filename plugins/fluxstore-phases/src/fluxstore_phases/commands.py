@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import attrs
 import typer
 
-from fluxstore.cli import asking
+from fluxstore.cli import asking, policy
 from fluxstore.cli.render import Answer
 from fluxstore.cli.session import Session
 from fluxstore.errors import PhaseOrderError, UsageError, shortened
@@ -209,7 +209,7 @@ def _walk(session: Session, sides: Sides, scope: str, max_age_seconds: float) ->
         scope,
         max_age_seconds=max_age_seconds,
         budget_seconds=settings.seal_budget.total_seconds(),
-        tell=lambda line: operator.telling(session, line),
+        tell=policy.telling(session),
         taken=lambda step: operator.record(session, step),
     )
 
@@ -217,8 +217,9 @@ def _walk(session: Session, sides: Sides, scope: str, max_age_seconds: float) ->
 def _taken(session: Session, walk: Walk, wanted: Phase) -> tuple[Taken, ...]:
     with session.signals.patient() as stop:
         taken = attrs.evolve(walk, stopped=stop.is_set).to(wanted)
-    operator.write_desired(session, walk.scope, walk.sides.standing(walk.scope).phase.name)
-    if stop.is_set() and walk.sides.standing(walk.scope).phase is not wanted:
+    reached = walk.sides.standing(walk.scope).phase
+    policy.writing(session)(operator.keys_of(walk.scope), reached.name)
+    if stop.is_set() and reached is not wanted:
         raise KeyboardInterrupt
     return taken
 

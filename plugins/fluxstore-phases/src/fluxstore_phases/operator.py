@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, cast
 
-from fluxstore.adapter import Adapter, Use
-from fluxstore.cli import render
+from fluxstore.cli import policy
+from fluxstore.entity import Entities
 from fluxstore.errors import ConfigError, UsageError, shortened
 from fluxstore_phases import POLICY
 from fluxstore_phases.phases import Phase, Side, phase_of
@@ -17,6 +16,7 @@ from fluxstore_phases.sides import Sides
 from fluxstore_phases.standing import ALL
 
 if TYPE_CHECKING:
+    from fluxstore.calls import Opener
     from fluxstore.cli.session import Session
     from fluxstore_phases.steps import Taken
 
@@ -46,16 +46,14 @@ def settings_of(session: Session) -> Settings:
 def opened(session: Session) -> Iterator[Sides]:
     """Yield both sides; each is opened when it is first asked for, and closed at the end."""
     settings = settings_of(session)
-    names = {Side.SOURCE: settings.source, Side.TARGET: str(settings.target)}
-    found: dict[str, Adapter] = {}
-    with ExitStack() as stack:
+    with policy.opener(session) as backends:
+        yield sides_of(settings, session.config.entities, backends)
 
-        def adapter(name: str) -> Adapter:
-            if name not in found:
-                found[name] = stack.enter_context(session.backend(name, Use.SERVE))
-            return found[name]
 
-        yield Sides(names, session.config.entities, adapter)
+def sides_of(settings: Settings, entities: Entities, backends: Opener) -> Sides:
+    """Return both sides of the migration that *settings* name."""
+    names = {Side.SOURCE: settings.source, Side.TARGET: settings.target or settings.source}
+    return Sides(names, entities, backends)
 
 
 def chosen_scope(session: Session, entity: str) -> str:
@@ -75,24 +73,12 @@ def desired(session: Session, scope: str) -> Phase:
     return phase_of(own.phase if own is not None else settings.phase)
 
 
-def write_desired(session: Session, scope: str, phase: str) -> None:
-    """Let the configuration ask for *phase*; a warning where it cannot be written."""
-    from fluxstore.config.changing import change
-
-    keys = ("policy", "phase") if scope == ALL else ("policy", "entities", scope, "phase")
-    try:
-        change(session.config.file, keys, phase)
-    except ConfigError as error:
-        session.warn(str(error))
-
-
-def telling(session: Session, line: str) -> None:
-    """Say on stderr what is being done, where somebody wants to hear it."""
-    if not (session.quiet or session.json):
-        render.write_lines([line], sys.stderr)
+def keys_of(scope: str) -> Sequence[str]:
+    """Return where the configuration says which phase *scope* is wanted in."""
+    return ("policy", "phase") if scope == ALL else ("policy", "entities", scope, "phase")
 
 
 def record(session: Session, taken: Taken) -> None:
     """Write a step's phase into the configuration, and report it."""
-    write_desired(session, taken.scope, taken.after)
+    policy.writing(session)(keys_of(taken.scope), taken.after)
     session.plugins.phase_changed(taken.scope, taken.after, taken.epoch)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from fluxstore.adapter import Use
 from fluxstore.records import UNTOUCHED, Delete, Intent, Key, Put, Versioned
 from fluxstore_postgres.commits import Commits
 from fluxstore_postgres.retrying import retried
@@ -29,7 +30,7 @@ class Applying:
     def apply(self, changes: Sequence[Versioned], epoch: int | None) -> list[bool]:
         """Apply each change that is newer than what is here, all in one transaction."""
         self._database.make_ledger()
-        bound = self._tabling.made(whole=False)
+        bound = self._tabling.made(whole=self._database.use is not Use.TARGET)
         return retried(self._database.connections, lambda: self._apply(bound, changes, epoch))
 
     def _apply(self, bound: Bound, changes: Sequence[Versioned], epoch: int | None) -> list[bool]:

@@ -14,7 +14,14 @@ from fluxstore.errors import BackendUnavailableError, LeaseError
 from fluxstore_postgres.capture import Capture, lock_name
 from fluxstore_postgres.database import Database
 from fluxstore_postgres.failures import IN_THE_WAY, state_of
-from fluxstore_postgres.statements import Statement, identifier, plain, statement
+from fluxstore_postgres.statements import (
+    Statement,
+    composed,
+    identifier,
+    listed,
+    plain,
+    statement,
+)
 from fluxstore_postgres.unit import Unit
 
 PAUSE_SECONDS = (0.02, 0.08)
@@ -78,6 +85,7 @@ class Controls:
 
     def _made(self, unit: Unit, step: Step) -> bool:
         unit.run(statement("capture", "patience"))
+        self._hold_writers(unit, step)
         lock = lock_name(self._database.ledger_schema, step.entity)
         unit.run(self._statement("fence"), {"name": lock})
         entity = {"entity": step.entity}
@@ -94,6 +102,22 @@ class Controls:
         unit.run(self._statement("turn"))
         self._bring_triggers(unit)
         return True
+
+    def _hold_writers(self, unit: Unit, step: Step) -> None:
+        """Lock the tables that get or lose triggers, before the fence.
+
+        A writer has its table when it comes to the fence: the other way round, each would wait for
+        the other until one gives up.
+        """
+        tables, after = self._database.tables, {**self.all(), step.entity: step.control}
+        controls = {name: control for name, control in after.items() if control is not None}
+        capture = Capture(self._database.ledger_schema)
+        if not tables or not capture.changes(unit, tables, controls):
+            return
+        makes_only = step.control is not None and step.control.phase != "off"
+        name = "hold_writers" if makes_only else "hold_everybody"
+        paths = listed([table.path for table in tables])
+        unit.run(plain(composed("capture", name, tables=paths)))
 
     def _bring_triggers(self, unit: Unit) -> None:
         """Make and drop triggers so that they are where control is; mostly there is nothing to do.

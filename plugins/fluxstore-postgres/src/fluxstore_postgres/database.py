@@ -195,14 +195,13 @@ class Database:
             return self.ledger_schema
         self.refuse_if_source()
         with self._lock, self._making() as unit:
-            self._has_ledger = self._ledger_is_there()
-            if not self._has_ledger:
+            if not self._ledger_is_there():
                 schema, mark = identifier(self.ledger_schema), literal(LEDGER_MARK)
                 text = composed("ledger_tables", "make", schema=schema, mark=mark)
                 unit.do("make", lambda: unit.link.execute(text.as_string(None).encode()))
                 for part in Capture(self.ledger_schema).functions():
                     unit.run(plain(part))
-                self._has_ledger = True
+        self._has_ledger = True  # for every thread, so not before it is committed
         return self.ledger_schema
 
     def _capture(self, unit: Unit) -> None:

@@ -58,7 +58,7 @@ class Merging:
     def merge(self, batch: Batch) -> Merged:
         """Merge *batch*; a record that breaks a rule is refused, the others are not held up."""
         is_live = batch.epoch is not None
-        bound = self._tabling.made(whole=self._database.use is not Use.TARGET and not is_live)
+        bound = self._tabling.made(whole=self._database.use is not Use.TARGET)
         if is_live or batch.cursor is not None or _needs_side_table(bound, batch.records):
             self._database.make_ledger()
             bound = self._tabling.made()

@@ -149,6 +149,12 @@ WHERE l.nspname = %(ledger)s AND NOT g.tgisinternal
 -- patience: how long to wait for each lock that a change of control or of triggers takes
 SET LOCAL lock_timeout = '200ms'
 
+-- hold_writers: before the fence is closed, where triggers are to be made
+LOCK TABLE {tables} IN SHARE ROW EXCLUSIVE MODE
+
+-- hold_everybody: before the fence is closed, where triggers are to be dropped
+LOCK TABLE {tables} IN ACCESS EXCLUSIVE MODE
+
 -- fence_trigger: control is checked before each statement
 CREATE TRIGGER fluxstore_fence BEFORE INSERT OR UPDATE OR DELETE ON {table}
 FOR EACH STATEMENT EXECUTE FUNCTION {ledger}.fence({entity})

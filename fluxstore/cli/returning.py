@@ -55,15 +55,17 @@ def rollback(
     source, target = ends.chosen_names(session, source, target)
     backups = session.config.folder / history.FOLDER / "backups"
     if into is None and policy.rules(session, source, target):
-        with policy.opener(session) as backends:
-            bound = session.plugins.bind_rollback(backends, policy.routing(session))
-            if bound is not None:
-                chosen = ends.chosen_entities(session.config, entity)
-                if not (dry_run or lossy):
-                    question = f"Let {source} be the authority again"
-                    asking.confirm(question, yes=force, option="--force")
-                tell, write = policy.telling(session), policy.writing(session)
-                return policy.answer(bound(Retreat(backups, chosen, lossy, dry_run, tell, write)))
+        retreat = Retreat(
+            backups,
+            ends.chosen_entities(session.config, entity),
+            lossy,
+            dry_run,
+            policy.telling(session),
+            policy.writing(session),
+        )
+        answer = _by_policy(session, source, retreat, force=force)
+        if answer is not None:
+            return answer
     if into is None and not dry_run:
         question = f"Replace the records of {source} by those of {target}"
         asking.confirm(question, yes=force, option="--force")
@@ -91,6 +93,19 @@ def rollback(
     way = f"--from {source} --to {target}"
     answer = summaries.of_rollback(report, session, way)
     return answer if dry_run or into else remembered(session, "rollback", report, answer)
+
+
+def _by_policy(
+    session: Session, source: str, retreat: Retreat, *, force: bool
+) -> render.Answer | None:
+    """Return what the policy's rollback ends with; ``None`` where nothing is under way."""
+    with policy.opener(session) as backends:
+        rollback = session.plugins.bind_rollback(backends, policy.routing(session))
+        if rollback is None:
+            return None
+        if not (retreat.dry_run or retreat.lossy):
+            asking.confirm(f"Let {source} be the authority again", yes=force, option="--force")
+        return policy.answer(rollback(retreat))
 
 
 @contextmanager

@@ -30,7 +30,7 @@ def change(file: Path, keys: Sequence[str], value: str) -> bool:
     try:
         document = tomlkit.parse(place.read_bytes().decode("utf-8"))
         _set(document, inside, value)
-        _replace(place, tomlkit.dumps(document))
+        _replace(place, _ended(tomlkit.dumps(document)))
     except (OSError, TOMLKitError) as error:
         words = getattr(error, "strerror", None) or str(error)
         raise ConfigError(
@@ -46,6 +46,10 @@ def _found(table: Any, keys: Sequence[str]) -> Any:
     for key in keys:
         table = table.get(key) if isinstance(table, dict) else None
     return table
+
+
+def _ended(text: str) -> str:
+    return text if text.endswith("\n") else f"{text}\n"
 
 
 def _set(document: Any, keys: Sequence[str], value: str) -> None:

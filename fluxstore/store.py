@@ -13,7 +13,7 @@ import attrs
 from fluxstore.adapter import Capability, Use
 from fluxstore.backends import OpenBackends, open_backend, require
 from fluxstore.bound import Binding, Bound, patiently
-from fluxstore.calls import Routing
+from fluxstore.calls import Routing, Write
 from fluxstore.config import Config
 from fluxstore.entity import Entity, entity_of
 from fluxstore.errors import RoutingError
@@ -21,6 +21,7 @@ from fluxstore.plugins import Plugins
 from fluxstore.verbs import Records
 
 T = TypeVar("T")
+_LOOKS = 4
 
 
 class Store:
@@ -82,12 +83,8 @@ class Store:
 
     def _entered(self, names: Sequence[str]) -> ExitStack:
         """Return the contexts of a transaction, entered: what follows it, then the transaction."""
-        writes = [self._bound[name].binding.write for name in names]
-        authorities = {write.authority for write in writes}
-        if len(authorities) != 1:
-            found = ", ".join(sorted(authorities)) or "none"
-            raise RoutingError(f"one authority expected for a transaction, found {found}")
-        backend = authorities.pop()
+        writes = self._writes_of_one(names)
+        backend = writes[0].authority
         adapter = self._backends.adapter(backend)
         require(adapter, Capability.TRANSACTIONS, backend)
         with ExitStack() as stack:
@@ -95,6 +92,22 @@ class Store:
                 stack.enter_context(around())
             stack.enter_context(adapter.transaction([self._config.entities[n] for n in names]))
             return stack.pop_all()
+
+    def _writes_of_one(self, names: Sequence[str]) -> list[Write]:
+        """Return the writes of entities that have one authority.
+
+        Where there seem to be two, a phase change may have come between two bindings: they are
+        bound anew before anybody is told so.
+        """
+        authorities: set[str] = set()
+        for _ in range(_LOOKS):
+            writes = [self._bound[name].binding.write for name in names]
+            authorities = {write.authority for write in writes}
+            if len(authorities) == 1:
+                return writes
+            self._rebind()
+        found = ", ".join(sorted(authorities)) or "none"
+        raise RoutingError(f"one authority expected for a transaction, found {found}")
 
     def _name(self, entity: type[Any] | str) -> str:
         named = entity if isinstance(entity, str) else entity_of(entity).name

@@ -36,7 +36,7 @@ from fluxstore_sqlite.adapter import SqliteAdapter
 from fluxstore_sqlite.settings import Settings as SqliteSettings
 
 Made = AbstractContextManager[Backend]
-WALKS, LENGTH = 4, 70
+WALKS, LENGTH = 2, 70
 BUSY = {
     "writers": ("a0 d1 a2 a0", "a1 a1 d0 a2", "d2 a0 a1"),
     "foreign": "a2 d1",

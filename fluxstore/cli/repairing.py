@@ -14,12 +14,14 @@ from fluxstore.cli.files import free_name
 from fluxstore.cli.moving import DryRun, choices
 from fluxstore.cli.render import Styled, count
 from fluxstore.cli.session import Session
-from fluxstore.errors import UsageError
+from fluxstore.errors import GateError, UsageError
 
 if TYPE_CHECKING:
     from fluxstore.adapter import Use
     from fluxstore.migration.apply import RepairReport
-    from fluxstore.migration.repair import RepairPlanned
+    from fluxstore.migration.live import Live
+    from fluxstore.migration.plan import End
+    from fluxstore.migration.repair import RepairPlanned, Towards
 
 PLAN_NAME = "repair.jsonl"
 
@@ -38,15 +40,19 @@ def repair(
     target: To = "",
     entity: EntityNames = [],  # noqa: B006 - Typer reads the default and never changes it
     towards: Annotated[
-        str, typer.Option(metavar="SIDE", help="Which side is changed: target or source.")
-    ] = "target",
+        str,
+        typer.Option(
+            metavar="SIDE", help="Which side is changed in phase off: target (default) or source."
+        ),
+    ] = "",
     dry_run: DryRun = False,
 ) -> render.Answer:
     """End differences in three steps: write a plan and read it, apply it, or take it back.
 
     The plan is a file of JSON lines with both values of every record: leave lines out, or set
     their action to none. It is applied only where nothing has moved since, and what was there
-    before goes to a log beside it, for --undo.
+    before goes to a log beside it, for --undo. Later than phase off, with writers at work, the
+    follower is made like its authority, and a record that was written since is left alone.
     """
     session = Session.of(ctx)
     asked = [name for name, wanted in (("plan", plan), ("apply", apply), ("undo", undo)) if wanted]
@@ -54,12 +60,12 @@ def repair(
         raise UsageError("one of --plan, --apply and --undo expected")
     path = file or Path(PLAN_NAME)
     if plan:
-        side = _side(towards)
-        return _plan(session, (source, target), tuple(entity), path=path, towards=side)
+        side = _side(towards) if towards else None
+        return _planned(_plan(session, (source, target), tuple(entity), path=path, towards=side))
     return _change(session, (source, target), path, undo=undo, dry_run=dry_run)
 
 
-def _side(towards: str) -> Any:
+def _side(towards: str) -> Towards:
     from fluxstore.migration.repair import Towards
 
     if towards not in list(Towards):
@@ -68,24 +74,45 @@ def _side(towards: str) -> Any:
 
 
 def _plan(
-    session: Session, way: tuple[str, str], entity: tuple[str, ...], *, path: Path, towards: Any
-) -> render.Answer:
+    session: Session,
+    way: tuple[str, str],
+    entity: tuple[str, ...],
+    *,
+    path: Path,
+    towards: Towards | None,
+) -> RepairPlanned:
     from fluxstore.adapter import Use
-    from fluxstore.migration.repair import plan_repair
+    from fluxstore.migration.repair import Towards, plan_live_repair, plan_repair
 
     _refuse_foreign_file(path)
     with ends.opened(session, *way, entity, uses=(Use.SOURCE, Use.SOURCE)) as both:
-        lenses = ends.lenses(session, both)
-        with choices(session, entities=both.entities, lenses=lenses) as options:
-            planned = plan_repair(
-                both.source,
-                both.target,
-                both.config.entities,
-                path=path,
-                towards=towards,
-                options=options,
-            )
-    return _planned(planned)
+        if both.live() is None:
+            lenses = ends.lenses(session, both)
+            with choices(session, entities=both.entities, lenses=lenses) as options:
+                return plan_repair(
+                    both.source,
+                    both.target,
+                    both.config.entities,
+                    path=path,
+                    towards=towards or Towards.TARGET,
+                    options=options,
+                )
+    with ends.served(session, *way, entity) as (both, live):
+        _refuse_authority(live, both, towards)
+        with choices(session, lenses=ends.lenses(session, both)) as options:
+            return plan_live_repair(live, both.config.entities, path=path, options=options)
+
+
+def _refuse_authority(live: Live, both: ends.Ends, towards: Towards | None) -> None:
+    """Raise where the side to be changed is the one that counts."""
+    changed = {"source": both.source.name, "target": both.target.name}.get(towards or "")
+    if changed == live.authority.name:
+        raise GateError(
+            f"--towards {towards}: {changed} is the authority in phase {live.phase}, and what it "
+            "has counts",
+            gate="control",
+            next_step="write to it through the application, or leave --towards out",
+        )
 
 
 def _refuse_foreign_file(path: Path) -> None:
@@ -144,29 +171,59 @@ def _change(
     log = log_of(path)
     if undo and log.exists():
         path = log  # the plan was named: its log is meant
+    report, done = _changed_by(session, way, path, log=log, undo=undo, dry_run=dry_run)
+    if not dry_run:
+        session.remember(history.event("repair", done, _words(report)))
+    return _changed(session, report, log, undo=undo)
+
+
+def _changed_by(
+    session: Session, way: tuple[str, str], path: Path, *, log: Path, undo: bool, dry_run: bool
+) -> tuple[RepairReport, _Done]:
+    """Carry out or take back what is in *path*, live where one side follows the other."""
+    from fluxstore.migration.apply import apply_plan
+    from fluxstore.migration.apply import undo as run_undo
+
     with (
         ends.opened(session, *way, uses=_uses(path, undo=undo)) as both,
         choices(session, dry_run=dry_run) as options,
     ):
         entities = both.config.entities
+        if both.live() is None:
+            if undo:
+                report = run_undo(path, both.source, both.target, entities, options)
+            else:
+                sides = both.source, both.target
+                report = apply_plan(path, *sides, entities, log=log, options=options)
+            return report, _Done(both.source, both.target, report)
+    return _changed_live(session, way, path, log=log, undo=undo, dry_run=dry_run)
+
+
+def _changed_live(
+    session: Session, way: tuple[str, str], path: Path, *, log: Path, undo: bool, dry_run: bool
+) -> tuple[RepairReport, _Done]:
+    from fluxstore.migration.liverepair import apply_live_plan, undo_live
+
+    with (
+        ends.served(session, *way) as (both, live),
+        choices(session, dry_run=dry_run) as options,
+    ):
+        entities = both.config.entities
         if undo:
-            report = run_undo(path, both.source, both.target, entities, options)
+            report = undo_live(path, live, entities, options)
         else:
-            report = apply_plan(path, both.source, both.target, entities, log=log, options=options)
-        facts = history.event("repair", _Done(both, report), _words(report))
-    if not dry_run:
-        session.remember(facts)
-    return _changed(session, report, log, undo=undo)
+            report = apply_live_plan(path, live, entities, log=log, options=options)
+        return report, _Done(live.authority, live.follower, report)
 
 
 class _Done:
     """A repair's report with the names that an event needs."""
 
-    def __init__(self, both: ends.Ends, report: RepairReport) -> None:
+    def __init__(self, source: End, target: End, report: RepairReport) -> None:
         from fluxstore.migration.plan import migration_of
 
-        self.migration = migration_of(both.source, both.target)
-        self.source, self.target = both.source.to_json(), both.target.to_json()
+        self.migration = migration_of(source, target)
+        self.source, self.target = source.to_json(), target.to_json()
         self.exit_code = report.exit_code
 
 
@@ -181,9 +238,10 @@ def _uses(path: Path, *, undo: bool) -> tuple[Use, Use]:
 
 
 def _words(report: RepairReport) -> str:
+    moved = f", {report.moved:,} written since and left alone" if report.moved else ""
     return (
         f"{report.written:,} written, {report.deleted:,} deleted, "
-        f"{report.already:,} were so already, {len(report.refused):,} refused"
+        f"{report.already:,} were so already, {len(report.refused):,} refused{moved}"
     )
 
 

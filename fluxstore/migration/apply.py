@@ -22,6 +22,7 @@ from fluxstore.adapter import Batch, Collection
 from fluxstore.codec import Codec
 from fluxstore.entity import Entities
 from fluxstore.errors import MigrationError, PlanError
+from fluxstore.migration.migrate import refuse_live
 from fluxstore.migration.options import Options
 from fluxstore.migration.plan import LEASE, End, migration_of
 from fluxstore.migration.repair import (
@@ -74,13 +75,15 @@ class RepairReport:
     """Where ``undo`` finds what was there before."""
     dry_run: bool = False
     stopped: bool = False
+    moved: int = 0
+    """Records that had been written since, and were left alone: live only."""
 
     @property
     def exit_code(self) -> int:
-        """4 where a record was refused, 5 where some are left to be mended by hand, else 0."""
+        """4 where a record was refused, 5 where some are left as they were, else 0."""
         if self.refused:
             return QUARANTINED
-        return DIFFERENT if self.by_hand else OK
+        return DIFFERENT if self.by_hand or self.moved else OK
 
     def to_json(self) -> Any:
         """Return the report as JSON values."""
@@ -103,6 +106,7 @@ def apply_plan(
     """
     ends = {Towards.SOURCE: source, Towards.TARGET: target}
     migration = migration_of(source, target)
+    refuse_live(source, target, list(entities.values()))
     read_header(path, PLAN_KIND, migration)
     by_hand = sum(line.action is Action.NONE for line in read_lines(path, entities))
 
@@ -128,7 +132,7 @@ def undo(
     migration = migration_of(source, target)
     read_header(log, UNDO_KIND, migration)
     walk = Walk(ends, entities, options=options or Options(), migration=migration)
-    return walk.run(lambda: _backwards(log), None)
+    return walk.run(lambda: backwards(log), None)
 
 
 class Walk:
@@ -175,7 +179,7 @@ class Walk:
     def _check(self, steps: Iterable[Step]) -> None:
         moved: list[str] = []
         count = 0
-        for batch in _batches(steps):
+        for batch in batches(steps):
             for step, now in self._now(batch):
                 fits = now in (step.before, step.after)
                 count += not fits
@@ -193,7 +197,7 @@ class Walk:
         A record may refer to one that is written after it. Returns whether it was stopped.
         """
         with ExitStack() as held:
-            file = held.enter_context(_appending(log, self._migration)) if log else None
+            file = held.enter_context(appending(log, self._migration)) if log else None
             before: list[Problem] | None = None
             while before is None or (self._refused and len(self._refused) != len(before)):
                 before, self._refused = self._refused, []
@@ -202,7 +206,7 @@ class Walk:
         return False
 
     def _make(self, steps: Iterable[Step], file: TextIO | None) -> bool:
-        for batch in _batches(steps):
+        for batch in batches(steps):
             if self._options.stopped():
                 return True
             now = self._now(batch)
@@ -218,7 +222,7 @@ class Walk:
         if not steps:
             return
         if file is not None:
-            _log(file, steps)
+            note(file, steps)
         entity = self._entities[steps[0].entity]
         from_json, key_of = converters(entity)[1], Codec.of(entity).key_of_text
         merged = self._collection(steps[0]).merge(
@@ -253,7 +257,7 @@ def without_version(document: Document) -> Document:
     return {name: part for name, part in document.items() if name != "version"}
 
 
-def _batches(steps: Iterable[Step]) -> Iterator[list[Step]]:
+def batches(steps: Iterable[Step]) -> Iterator[list[Step]]:
     """Yield steps of one kind together: one entity, one side, writes or deletes."""
     alike = groupby(steps, lambda step: (step.entity, step.side, step.after is None))
     for _, group in alike:
@@ -262,7 +266,7 @@ def _batches(steps: Iterable[Step]) -> Iterator[list[Step]]:
 
 
 @contextmanager
-def _appending(log: Path, migration: str) -> Iterator[TextIO]:
+def appending(log: Path, migration: str) -> Iterator[TextIO]:
     """Open a log: a new one with its header, one of an interrupted run to go on."""
     new = not _mended(log)
     if not new:
@@ -287,13 +291,14 @@ def _mended(log: Path) -> bool:
     return whole > 0
 
 
-def _log(file: TextIO, steps: Iterable[Step]) -> None:
+def note(file: TextIO, steps: Iterable[Step]) -> None:
+    """Write *steps* to a log, durably: what it says may be done from then on."""
     file.writelines(json.dumps(attrs.asdict(step), ensure_ascii=False) + "\n" for step in steps)
     file.flush()
     os.fsync(file.fileno())
 
 
-def _backwards(log: Path) -> Iterator[Step]:
+def backwards(log: Path) -> Iterator[Step]:
     """Yield the way back, the last step first; a line cut off by a kill was never acted on."""
     places = array("Q")
     with log.open("rb") as file:

@@ -18,7 +18,9 @@ import attrs
 
 from fluxstore.entity import Entities
 from fluxstore.errors import PlanError
+from fluxstore.migration.confirm import validate_live
 from fluxstore.migration.differences import Difference, Kind
+from fluxstore.migration.live import Live
 from fluxstore.migration.options import Options
 from fluxstore.migration.plan import End, migration_of
 from fluxstore.migration.report import ValidationReport
@@ -49,6 +51,10 @@ class Action(StrEnum):
 
 _ONLY = {Towards.TARGET: Kind.ORPHAN, Towards.SOURCE: Kind.MISSING}
 """The kind of difference that only the side to be changed has."""
+_BY_HAND = {
+    Kind.UNDECODABLE: "what cannot be decoded is mended by hand",
+    Kind.AHEAD: "the follower has a version that its authority never gave: find out who wrote it",
+}
 
 
 @attrs.frozen
@@ -121,6 +127,25 @@ def plan_repair(
         planner = _Planner(entities, towards, scratch)
         report = validate(source, target, entities, options, each=planner.take)
         planner.write(path, source, target)
+    return _planned(path, planner, report)
+
+
+def plan_live_repair(
+    live: Live, entities: Entities, *, path: Path, options: Options | None = None
+) -> RepairPlanned:
+    """Compare a follower with its authority, and write to *path* what would make it like that.
+
+    Writers may be at work: only what is certainly different is in the plan.
+    """
+    options = options or Options()
+    with Scratch(options.scratch) as scratch:
+        planner = _Planner(entities, Towards.TARGET, scratch)
+        report = validate_live(live, entities, options, each=planner.take)
+        planner.write(path, live.authority, live.follower, epoch=live.epoch)
+    return _planned(path, planner, report)
+
+
+def _planned(path: Path, planner: _Planner, report: ValidationReport) -> RepairPlanned:
     counts = planner.counts
     return RepairPlanned(
         path, counts[Action.WRITE], counts[Action.DELETE], counts[Action.NONE], report
@@ -164,13 +189,13 @@ class _Planner:
 
     def _decide(self, difference: Difference) -> tuple[Action, str]:
         other = "source" if self._towards is Towards.TARGET else "target"
-        if difference.kind is Kind.UNDECODABLE:
-            return Action.NONE, "what cannot be decoded is mended by hand"
+        if difference.kind in _BY_HAND:
+            return Action.NONE, _BY_HAND[difference.kind]
         if difference.kind is _ONLY[self._towards]:
             return Action.DELETE, f"the {other} does not have it, and the {other} counts"
         return Action.WRITE, f"the {other} has it so, and the {other} counts"
 
-    def write(self, path: Path, source: End, target: End) -> None:
+    def write(self, path: Path, source: End, target: End, *, epoch: int | None = None) -> None:
         header = {
             "kind": PLAN_KIND,
             "format": FORMAT,
@@ -178,6 +203,7 @@ class _Planner:
             "source": source.to_json(),
             "target": target.to_json(),
             "towards": self._towards.value,
+            "epoch": epoch,
             "created": datetime.now(UTC).isoformat(),
         }
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)

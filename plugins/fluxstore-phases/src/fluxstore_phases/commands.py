@@ -12,6 +12,7 @@ from fluxstore.cli import asking, policy
 from fluxstore.cli.render import Answer
 from fluxstore.cli.session import Session
 from fluxstore.errors import PhaseOrderError, UsageError, shortened
+from fluxstore.migration.progress import check
 from fluxstore.settings import duration
 from fluxstore_phases import accepting, completing, operator, showing
 from fluxstore_phases.operator import chosen_scope, opened, settings_of
@@ -219,8 +220,8 @@ def _taken(session: Session, walk: Walk, wanted: Phase) -> tuple[Taken, ...]:
         taken = attrs.evolve(walk, stopped=stop.is_set).to(wanted)
     reached = walk.sides.standing(walk.scope).phase
     policy.writing(session)(operator.keys_of(walk.scope), reached.name)
-    if stop.is_set() and reached is not wanted:
-        raise KeyboardInterrupt
+    if reached is not wanted:
+        check(stop.is_set)
     return taken
 
 

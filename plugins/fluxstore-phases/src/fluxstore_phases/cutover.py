@@ -28,6 +28,7 @@ from fluxstore.codec import Codec
 from fluxstore.entity import Entity
 from fluxstore.errors import BackendError, FluxstoreError, GateError
 from fluxstore.migration import relay
+from fluxstore.migration.progress import check as check_stopped
 from fluxstore.records import Key
 from fluxstore_phases import recovery
 from fluxstore_phases.phases import Phase, Side
@@ -112,9 +113,12 @@ class Cutover:
     def _take(self, step: Step) -> None:
         try:
             step.take(self)
-        except BaseException:
-            step.undo(self)
-            raise
+        except BaseException as error:
+            was_taken = step.undo(self)
+            if not (was_taken and isinstance(error, FluxstoreError)):
+                raise
+            self.tell(f"{step.point} was done, though its answer was lost: {error}")
+            self._taken()
 
     def adapters(self) -> tuple[Adapter, Adapter]:
         """Return the two backends, the one that hands over first."""
@@ -138,11 +142,12 @@ class Cutover:
                 patience_seconds=PATIENCE_SECONDS,
             )
             _refuse_waiting(drained)
+            check_stopped(self.stopped)
             left = drained.left.marks
             if left < FEW_MARKS and left <= before:
                 return
             before = left
-            if time.monotonic() > until or self.stopped():
+            if time.monotonic() > until:
                 break
         raise GateError(
             f"{before:,} marks are left, and they do not become fewer",
@@ -171,6 +176,7 @@ class Cutover:
             patience_seconds=self._left_seconds(),
         )
         self.drained = drained.cleared
+        check_stopped(self.stopped)
         _refuse_waiting(drained)
         if not drained.is_empty:
             raise self._too_slow(f"{drained.left.marks:,} marks were not carried in time")
@@ -189,6 +195,7 @@ class Cutover:
                     missing=tuple(Codec.of(entity).key_text(key) for key in differing[:10]),
                     next_step="run `fluxstore validate`; the phase is as it was",
                 )
+        check_stopped(self.stopped)
         if self._is_over():
             raise self._too_slow("comparing what was written lately took too long")
 
@@ -207,28 +214,30 @@ class Cutover:
 
     # what happens where a step fails
 
-    def leave(self) -> None:
+    def leave(self) -> bool:
         """Nothing was changed."""
+        return False
 
-    def give_back(self) -> None:
+    def give_back(self) -> bool:
         """Let writers go on; the other side catches up as soon as it can be reached."""
         if not recovery.unseal(self.sides, self.scope, self.here):
-            return
+            return False
         self.tell(f"writes go on; they waited {time.monotonic() - self.sealed_at:.2f} s")
         try:
             recovery.recover(self.sides, self.scope)
         except BackendError as error:
             self.tell(f"the other side catches up later: {error}")
+        return False
 
-    def decide(self) -> None:
-        """Ask the other side whether it took over; writes wait until it answers."""
+    def decide(self) -> bool:
+        """Ask the other side whether it took over, and tell; until it answers writes wait."""
         try:
             recovery.recover(self.sides, self.scope)
+            return self.sides.standing(self.scope).holder is self.there
         except FluxstoreError as error:
-            self.tell(
-                f"writes wait until {self.sides.names[self.there]} says whether it took over: "
-                f"{error}"
-            )
+            name = self.sides.names[self.there]
+            self.tell(f"writes wait until {name} says whether it took over: {error}")
+            return False
 
     # details
 
@@ -307,7 +316,8 @@ class Step:
     point: str
     name: str
     take: Callable[[Cutover], None]
-    undo: Callable[[Cutover], None]
+    undo: Callable[[Cutover], bool]
+    """Tells whether the step was taken after all."""
 
 
 STEPS: tuple[Step, ...] = (

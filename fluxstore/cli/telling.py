@@ -36,11 +36,13 @@ class Teller:
         self._session = session
         self.folder = folder
         self.told: list[Told] = []
+        self._chapters = 0
 
     def tell_all(self, chapters: Sequence[Chapter]) -> None:
         """Tell *chapters*; ``FluxstoreError`` where a command ends otherwise than it should."""
-        for number, (title, chapter) in enumerate(chapters, 1):
-            self.say("", Styled(f"{number}. {title}", "bold"))
+        for title, chapter in chapters:
+            self._chapters += 1
+            self.say("", Styled(f"{self._chapters}. {title}", "bold"))
             chapter()
 
     def say(self, *lines: str) -> None:

@@ -48,6 +48,10 @@ class Call:
     """Sent more than once, because an answer was lost: what it saw may be later than its effect."""
     error: str = ""
 
+    def as_begun(self) -> Call:
+        """Return it as if nobody knew how it ended."""
+        return Call(self.op, self.worker, self.verb, self.key, self.began)
+
 
 class History:
     """Writes the history of one process."""

@@ -96,11 +96,15 @@ class Migration:
                 self.must("migrate", *self.project.way)
             if wanted == "live":
                 self.must("validate", *self.project.way)
-            self.must("phase", "set", wanted)
+            self.set(wanted)
+
+    def set(self, phase: str) -> Done:
+        """Walk to *phase*."""
+        return self.must("phase", "set", phase, "--yes")
 
     def drained(self) -> list[str]:
         """Drain every mark; return how the sides still differ, which they must not."""
-        self.until_done("relay", *_ONCE)
+        self.until_done("relay", "--once")
         source, target = (self.project.records(name) for name in self.project.ends)
         keys = sorted(set(source) | set(target))
         return [
@@ -108,9 +112,6 @@ class Migration:
             for key in keys
             if source.get(key) != target.get(key)
         ]
-
-
-_ONCE: tuple[str, ...] = ()
 
 
 def _shown(record: tuple[bytes, tuple[str, ...]] | None) -> str:

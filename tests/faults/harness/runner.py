@@ -78,13 +78,13 @@ def play_all(
     *,
     seed: int,
     full: bool,
-    cases: Collection[str] = (),
+    only: Collection[str] = (),
     out: TextIO = sys.stdout,
 ) -> list[Ran]:
-    """Play every case of every row, or those named, a line for each."""
+    """Play every case of every row, or *only* those named (``F01``, ``F01/json-off``)."""
     ran = []
     for row, case in [(one, case) for one in rows for case in one.cases]:
-        if cases and case.name not in cases:
+        if only and not {row.id, f"{row.id}/{case.name}"} & set(only):
             continue
         folder = Path(tempfile.mkdtemp(prefix=f"fluxstore-{row.id}-"))
         ran.append(play(row, case, seed=seed, full=full, folder=folder))

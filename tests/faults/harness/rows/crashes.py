@@ -81,8 +81,7 @@ def cut_once(stage: Stage, disk: Disk) -> None:
 def until(moment: int, calls: Sequence[Call]) -> Iterator[Call]:
     """Yield what was known at a moment: the machine that would have said more was gone."""
     for call in calls:
-        begun = Call(call.op, call.worker, call.verb, call.key, call.began)
-        yield call if call.ended < moment else begun
+        yield call if call.ended < moment else call.as_begun()
 
 
 ROWS = (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import time
 from pathlib import Path
 
 from harness import strace
@@ -16,18 +17,20 @@ from harness.storm import WRITES, begun, get_on, storm
 FAILING_CALLS = ("pwrite64", "fsync", "fdatasync", "renameat2", "ftruncate")
 LEAST_ROOM_BYTES, ROOM_BYTES = 60_000, 250_000
 """Less would cut the history short, too."""
+LYING_NANOSECONDS = 100_000_000
+"""While ext4 becomes read-only it acknowledges an fsync of what it then throws away."""
 
 
 def full_disk(stage: Stage) -> None:
     """Let writers meet a disk without room, and go on once there is room again."""
-    with small_disk(stage.place("small"), "4m") as place:
+    with small_disk(stage.place("small"), "24m") as place:
         project = stage.project(data=place / "data")
         storm(stage, project, filled(place), named=WRITES)
 
 
 def full_follower(stage: Stage) -> None:
     """Fill the disk of the JSON files while they follow: no caller notices."""
-    with small_disk(stage.place("small"), "4m") as place:
+    with small_disk(stage.place("small"), "24m") as place:
         project = stage.project(data=place / "data", database=stage.place("database"))
         storm(stage, project, filled(place))
 
@@ -37,17 +40,21 @@ def failing_calls(stage: Stage, error: str) -> None:
     for calls in FAILING_CALLS:
         stride = stage.short_or_full(17, 1)
         for when in range(1 + stage.random.randrange(stride), MOST_CALLS, stride):
-            if stage.out_of_time or not failed_once(stage, calls, error, when):
+            lasting = "+" if stage.random.random() < 0.5 else ""
+            if stage.out_of_time or not failed_once(stage, calls, error, f"{when}{lasting}"):
                 break
 
 
-def failed_once(stage: Stage, calls: str, error: str, when: int) -> bool:
-    """Let one call of a writer fail; judge what is there; tell whether any failed."""
+def failed_once(stage: Stage, calls: str, error: str, when: str) -> bool:
+    """Let a call of a writer fail, or it and all later ones; tell whether any did.
+
+    What a commit that failed left in a log must not count once the disk is well again.
+    """
     project = stage.project(checkpoint="every write")
     before = project.preload(OLD)
     Migration(project).reach(stage.case.phase)
     log = project.folder / "strace.log"
-    crew = stage.crew(project, strace.failing(calls, error, str(when), log))
+    crew = stage.crew(project, strace.failing(calls, error, when, log))
     crew.start("w", (*OLD, "new"), script=SCRIPT)
     crew.wait(well=False)
     stage.note(runs=1)
@@ -77,12 +84,15 @@ def read_only(stage: Stage) -> None:
     project = stage.project(data=disk.place / "data", database=stage.place("database"))
     crew = begun(stage, project)
     get_on(crew)
+    began = time.monotonic_ns()
     disk.become_read_only()
+    ended = time.monotonic_ns() + LYING_NANOSECONDS
     get_on(crew)
     crew.finish(well=False)
     disk.mend()
     named = WRITES if authority else ()
-    stage.judge(project, [*crew.before, *crew.history()], named=named)
+    calls = [call.as_begun() if began < call.ended < ended else call for call in crew.history()]
+    stage.judge(project, [*crew.before, *calls], named=named)
 
 
 def unreadable_file(stage: Stage) -> None:

@@ -82,6 +82,7 @@ def _register(app: typer.Typer) -> None:
         beginning,
         checking,
         demo,
+        explaining,
         health,
         moving,
         repairing,
@@ -99,6 +100,7 @@ def _register(app: typer.Typer) -> None:
     app.command("validate")(checking.validate)
     app.command("verify-certificate")(checking.verify_certificate)
     app.command("repair")(repairing.repair)
+    app.command("explain")(explaining.explain)
     app.command("rollback")(returning.rollback)
     app.add_typer(schema.group, name="schema")
     app.command("assess")(moving.assess)

@@ -162,9 +162,6 @@ def _planned(planned: RepairPlanned) -> render.Answer:
 def _change(
     session: Session, way: tuple[str, str], path: Path, *, undo: bool, dry_run: bool
 ) -> render.Answer:
-    from fluxstore.migration.apply import apply_plan
-    from fluxstore.migration.apply import undo as run_undo
-
     if not path.exists():
         hint = "run fluxstore repair --plan" if not undo else "name the log of --apply"
         raise UsageError(f"{path}: there is no such file", next_step=hint)

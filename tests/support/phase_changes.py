@@ -106,8 +106,10 @@ class Ends:
             self.opened[name] = self.wrap(side, self.makers[name](name, self.folder))
         return self.opened[name]
 
-    def sides(self) -> Sides:
-        return Sides(NAMES, ENTITIES, self.open)
+    def sides(self, *, turned: bool = False) -> Sides:
+        """Return both sides; *turned*: what was the target is the source of another migration."""
+        names = {side: NAMES[side.other] for side in Side} if turned else NAMES
+        return Sides(names, ENTITIES, self.open)
 
     def close(self) -> None:
         while self.opened:
@@ -190,6 +192,16 @@ def records(sides: Sides, side: Side) -> dict[str, bytes]:
     encode = Codec.of(NOTES).record_bytes
     page = sides.adapter(side).collection(NOTES).scan(None, 10_000)
     return {record.key: encode(record) for record in page.records}
+
+
+def converged(sides: Sides, scope: str = ALL) -> None:
+    """Carry what is marked, and see that both sides hold the same."""
+    holder = sides.standing(scope).holder
+    here, there = sides.adapter(holder), sides.adapter(holder.other)
+    relay.drain(here, there, sides.governed(scope))
+    assert 0 == marks(sides, holder)
+    if sides.standing(scope).phase.number > 2:
+        assert records(sides, holder) == records(sides, holder.other)
 
 
 def marks(sides: Sides, side: Side) -> int:

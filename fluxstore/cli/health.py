@@ -116,10 +116,12 @@ def _disk(folder: Path) -> Line:
 
 def _backend(session: Session, name: str) -> Iterator[Line]:
     from fluxstore.adapter import Use
+    from fluxstore.migration.live import live_findings
 
     who = f"backend {name}"
     policy = session.config.policy
-    source = policy is not None and getattr(policy.settings, "source", None) == name
+    ends = [getattr(policy.settings, end, None) for end in ("source", "target")] if policy else []
+    source = ends[:1] == [name]
     try:
         with session.backend(name, Use.SOURCE if source else Use.SERVE) as adapter:
             yield Line("ok", who, f"{adapter.name}, {adapter.describe()}")
@@ -127,6 +129,8 @@ def _backend(session: Session, name: str) -> Iterator[Line]:
                 state = "blocks" if one.blocks else "note"
                 words = f"{one.subject}: {one.problem}"
                 yield Line(state, who, words, one.next_step, one.statements)
+            for one in live_findings(adapter, name) if name in ends else ():
+                yield Line("note", one.subject, one.problem, one.next_step)
     except FluxstoreError as error:
         yield _failure(who, error)
 

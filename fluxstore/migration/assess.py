@@ -9,6 +9,7 @@ from pathlib import Path
 
 from fluxstore.entity import Entities
 from fluxstore.migration import survey
+from fluxstore.migration.live import live_findings
 from fluxstore.migration.options import Options
 from fluxstore.migration.plan import End, Plan, make_plan
 from fluxstore.migration.progress import Meter, Stage
@@ -40,7 +41,11 @@ def assess(
         entities=tuple(map(_assessed, found.values())),
         problem_count=sum(len(one.problems) for one in found.values()),
         problems=tuple(problem for one in found.values() for problem in one.problems.first),
-        findings=plan.findings,
+        findings=(
+            *plan.findings,
+            *live_findings(source.adapter, source.name),
+            *live_findings(target.adapter, target.name),
+        ),
         seconds=seconds,
         estimated_seconds=_estimated_seconds(found, seconds),
         problems_file=options.problems_file,

@@ -7,7 +7,7 @@ from typing import TypeAlias
 
 import attrs
 
-from fluxstore.adapter import Adapter, Capability, Control
+from fluxstore.adapter import Adapter, Capability, Control, Finding
 from fluxstore.entity import Entity
 from fluxstore.errors import GateError, StalePhaseError, UnsupportedError
 from fluxstore.migration.plan import End
@@ -78,6 +78,23 @@ def no_fencing(adapter: Adapter) -> str:
     return (
         f"the adapter {adapter.name} does not check control in each write's own atomic unit, so "
         "that a write could pass a cutover unseen: it can be copied offline, not migrated live"
+    )
+
+
+def live_findings(adapter: Adapter, name: str) -> tuple[Finding, ...]:
+    """Return what keeps a backend from being an end of a live migration; an offline copy may go."""
+    lacks = {
+        Capability.FENCING: no_fencing(adapter),
+        Capability.DURABLE: (
+            f"the adapter {adapter.name} cannot promise that a commit survives a power cut, so "
+            "that it is not fit to be an authority"
+        ),
+    }
+    step = "stop the writers and copy offline, or use another adapter at this end"
+    return tuple(
+        Finding(f"{name}, live migration", problem, step)
+        for capability, problem in lacks.items()
+        if capability not in adapter.capabilities
     )
 
 

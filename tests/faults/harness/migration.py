@@ -15,6 +15,12 @@ from harness.project import Project
 
 PHASES = ("off", "dual_write", "backfill", "shadow", "live", "complete")
 _COMMAND_SECONDS = 120.0
+_WALK_SECONDS = 300.0
+_REFUSED = 6
+_AGAIN = {_REFUSED, 7}
+"""Somebody else has the lease, a gate is shut, a backend is away: for the moment."""
+KillAfter = Callable[[], float | None]
+"""Tells after how many seconds the next command is killed, if at all."""
 _KILLED = {-signal.SIGKILL, 128 + signal.SIGKILL}
 
 
@@ -76,8 +82,7 @@ class Migration:
     def until_done(
         self,
         *arguments: str,
-        kill_after: Callable[[], float | None] = lambda: None,
-        again: Sequence[int] = (6, 7),
+        kill_after: KillAfter = lambda: None,
         seconds: float = _COMMAND_SECONDS,
     ) -> Done:
         """Run a command until it ends with 0, killed or refused for the moment in between."""
@@ -86,7 +91,7 @@ class Migration:
             done = self.run(*arguments, kill_after=kill_after())
             if done.code == 0:
                 return done
-            if done.code not in {*_KILLED, *again} or time.monotonic() > until:
+            if done.code not in {*_KILLED, *_AGAIN} or time.monotonic() > until:
                 raise CommandError(str(done))
 
     def reach(self, phase: str) -> None:
@@ -101,6 +106,18 @@ class Migration:
     def set(self, phase: str) -> Done:
         """Walk to *phase*."""
         return self.must("phase", "set", phase, "--yes")
+
+    def walk(self, phase: str, kill_after: KillAfter, seconds: float = _WALK_SECONDS) -> Done:
+        """Walk to *phase* under fire: killed, given again, validated again where a gate asks."""
+        until = time.monotonic() + seconds
+        while True:
+            done = self.run("phase", "set", phase, "--yes", kill_after=kill_after())
+            if done.code == 0:
+                return done
+            if done.code == _REFUSED and "validat" in done.errors:
+                self.until_done("validate", *self.project.way, kill_after=kill_after)
+            elif done.code not in {*_KILLED, *_AGAIN} or time.monotonic() > until:
+                raise CommandError(str(done))
 
     def drained(self) -> list[str]:
         """Drain every mark; return how the sides still differ, which they must not."""

@@ -137,6 +137,19 @@ class Project:
             start_new_session=True,
         )
 
+    def beside(self, *arguments: str) -> subprocess.Popen[bytes]:
+        """Start a command that goes on beside everything else; what it says goes to a file."""
+        with (self.folder / f"{arguments[0]}.log").open("ab") as log:
+            return subprocess.Popen(
+                [*COMMAND, *arguments],
+                cwd=self.folder,
+                env=self.environment,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+
     def loaded(self) -> Config:
         """Return the configuration, read in this process."""
         os.environ["FAULTS_DSN"] = self.dsn
@@ -167,9 +180,9 @@ class Project:
             return {one.id: tuple(one.entries) for one in store["logbooks"].find()}
 
     def misplaced(self, found: Mapping[str, Entries]) -> list[str]:
-        """Return what is wrong with the files once the last store is closed.
+        """Return what is wrong with the JSON file once the last store is closed.
 
-        The JSON file holds what was *found* where this is the authority, and nothing lies beside.
+        It holds what was *found*, and nothing lies beside it.
         """
         file = self.data / "logbooks.json"
         if not file.exists():
@@ -177,7 +190,7 @@ class Project:
         document = json.loads(file.read_bytes())
         written = {one["id"]: tuple(one["entries"]) for one in document["logbooks"]}
         wrong = [f"left behind: {p.name}" for p in self.data.iterdir() if p.name not in _KNOWN]
-        if self.setup.source == "json" and written != found:
+        if written != found:
             wrong.append(f"the file holds {written}, the store found {dict(found)}")
         return wrong
 

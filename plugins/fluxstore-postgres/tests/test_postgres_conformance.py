@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import LiteralString, cast
 
 import psycopg
-import psycopg
 import pytest
 
 from fluxstore.settings import Secret

@@ -83,14 +83,28 @@ class Commits:
         if op_id is not None:
             (is_known, *row) = rows[0]
             if is_known:
-                return {} if isinstance(change, Delete) else self._tabling.read([change.key])
+                return self._again(change)
             rows = [tuple(row)] if row[0] is not None else []
             self._count_noted()
         if not rows:
+            if op_id is not None and self._is_known(change.key, op_id):
+                return self._again(change)
             raise self._conflict(change.key) if expected is not None else self._missed(change)
         if isinstance(change, Delete):
             return {}
         return {change.key: self._versioned(bound.rows.record(rows[0]))}
+
+    def _again(self, change: Change) -> dict[Key, Record]:
+        """Return what a repetition of a change returns: the record as it is."""
+        return {} if isinstance(change, Delete) else self._tabling.read([change.key])
+
+    def _is_known(self, key: Key, op_id: str) -> bool:
+        """Tell whether an operation was done: what was in its way may have been itself."""
+        ledger = identifier(self._database.ledger_schema)
+        asked = statement("ops", "is_known", ledger=ledger)
+        params = {"entity": self._tabling.entity.name, "key": self._codec.key_text(key)}
+        rows = self._database.connections.run(asked, {**params, "op_id": op_id})
+        return bool(rows[0][0])
 
     def _versioned(self, record: Record) -> Record:
         """Return *record* with the version that the statement which wrote it was told."""

@@ -21,6 +21,7 @@ from fluxstore.records import UNTOUCHED, Version
 from fluxstore_postgres.dsn import Target
 from fluxstore_postgres.failures import SilentServer, Where, is_lost, outcome, translated
 from fluxstore_postgres.settings import Settings
+from fluxstore_postgres.settling import is_decided, status_of
 from fluxstore_postgres.statements import Statement, statement
 from fluxstore_postgres.unit import Params, Unit, rows_of
 from fluxstore_postgres.watchdog import Call, Watchdog
@@ -42,6 +43,8 @@ class Link(psycopg.Connection[TupleRow]):
     """A connection that is watched, and remembers when it was last used."""
 
     call: Call
+    pid: int = 0
+    """The process that serves it."""
     last_used: float = 0.0
 
 
@@ -62,7 +65,7 @@ class Connections:
         self.timeout_seconds = settings.statement_timeout.total_seconds()
         self._settings = settings
         self._conninfo = target.conninfo
-        self._read_only = read_only
+        self.is_reading = read_only
         self._slow_seconds = settings.slow_query.total_seconds()
         self._thread = threading.local()
         self._health = Health()
@@ -180,6 +183,7 @@ class Connections:
             return work()
         except psycopg.OperationalError as error:
             if is_lost(error):
+                self._thread.lost_pid = link.pid
                 self._pool.drain()  # the others have hardly fared better
             if link.call.expired:
                 raise SilentServer(f"no answer within {limit:g} s") from error
@@ -188,6 +192,15 @@ class Connections:
             link.call.end()
             link.last_used = time.monotonic()
             self._tell_if_slow(name, link.last_used - began)
+
+    def settled(self, number: str) -> str | None:
+        """Return what became of a transaction whose COMMIT got no answer, ``None`` if unknown."""
+        return status_of(self, number, self._settings.connect_timeout.total_seconds())
+
+    def is_lost_write_decided(self) -> bool:
+        """Tell whether the process at which this thread lost its connection has ended by now."""
+        seconds = self._settings.connect_timeout.total_seconds()
+        return is_decided(self, getattr(self._thread, "lost_pid", 0), seconds)
 
     def close(self) -> None:
         """Close every connection."""
@@ -265,10 +278,11 @@ class Connections:
 
     def _configure(self, link: Link) -> None:
         link.call = self._watchdog.watch(link)
+        link.pid = link.info.backend_pid
         link.add_notice_handler(self._hear)
         set_json_loads(_json, link)
         milliseconds = str(max(1, round(self.timeout_seconds * 1000)))
-        params = {"timeout": milliseconds, "read_only": "on" if self._read_only else "off"}
+        params = {"timeout": milliseconds, "read_only": "on" if self.is_reading else "off"}
         self.call(link, "set_up", lambda: link.execute(self._setup.text, params))
 
 

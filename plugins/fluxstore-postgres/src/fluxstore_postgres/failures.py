@@ -59,6 +59,10 @@ class SilentServer(psycopg.OperationalError):
     """The server did not answer in time and was given up: it may still do what it was told."""
 
 
+class Undone(psycopg.OperationalError):
+    """The connection died while committing, and the server says that nothing came of it."""
+
+
 SIGN_IN = "check user, password and database of the dsn"
 VERIFY = "who the server is cannot be verified: check host and sslrootcert of the dsn"
 Make = Callable[[psycopg.Error, Where], FluxstoreError]

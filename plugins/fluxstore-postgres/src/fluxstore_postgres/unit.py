@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import psycopg
 from psycopg.rows import TupleRow
 
-from fluxstore_postgres.failures import Where, outcome, translated
+from fluxstore_postgres.failures import Undone, Where, is_lost, outcome, translated
 from fluxstore_postgres.statements import Part, Statement, literal, statement
 
 if TYPE_CHECKING:
@@ -53,7 +53,9 @@ class Unit:
         self.op_id = op_id
         self._connections = connections
         self._seconds = seconds
-        self._begin = begin or (_begin_in(seconds) if seconds else statement("session", "begin"))
+        self._begin = begin or _begin_in(seconds, is_reading=connections.is_reading)
+        self._number: str | None = None
+        """By which the server knows the transaction, where it may write."""
         self._end = statement("session", "commit")
 
     def run(
@@ -89,10 +91,11 @@ class Unit:
     def transaction(self) -> Iterator[None]:
         """Begin; commit at the end, undo after an error.
 
-        A connection that dies while committing leaves the outcome open: OutcomeUnknown.
+        Where the connection dies while committing, the server is asked what came of it; where it
+        does not say so in time: OutcomeUnknown.
         """
         try:
-            self._briefly(self._begin)
+            self._number = self._briefly(self._begin)
         except psycopg.Error as error:
             raise translated(error, self.where) from error
         try:
@@ -104,7 +107,19 @@ class Unit:
             self._briefly(self._end)
         except psycopg.Error as error:
             self._undo()
-            raise outcome(error, self.where, is_open=True, op_id=self.op_id) from error
+            if not is_lost(error):
+                raise translated(error, self.where) from error
+            self._settle(error)
+
+    def _settle(self, error: psycopg.Error) -> None:
+        """Return if the transaction was committed after all."""
+        said = self._connections.settled(self._number) if self._number else None
+        if said == "committed":
+            return
+        if said == "aborted":
+            undone = Undone("the connection failed while committing, and nothing was done")
+            raise translated(undone, self.where) from undone
+        raise outcome(error, self.where, is_open=True, op_id=self.op_id) from error
 
     @contextmanager
     def savepoint(self, where: Where | None = None) -> Iterator[None]:
@@ -123,11 +138,22 @@ class Unit:
         except psycopg.Error:
             self.link.close()  # its server undoes what was open
 
-    def _briefly(self, asked: Statement) -> None:
-        """Run a statement that only begins or ends, within the usual time."""
-        self._connections.call(self.link, asked.name, lambda: self.link.execute(asked.text))
+    def _briefly(self, asked: Statement) -> str | None:
+        """Run what only begins or ends, within the usual time; return what its last part says."""
+
+        def work() -> str | None:
+            cursor = self.link.execute(asked.text)
+            while cursor.nextset():
+                continue
+            row = cursor.fetchone() if cursor.description else None
+            return str(row[0]) if row else None
+
+        return self._connections.call(self.link, asked.name, work)
 
 
-def _begin_in(seconds: float) -> Statement:
+def _begin_in(seconds: float | None, *, is_reading: bool) -> Statement:
+    name = "begin_reading" if is_reading else "begin"
+    if seconds is None:
+        return statement("session", name)
     milliseconds = 0 if math.isinf(seconds) else round(seconds * 1000)
-    return statement("session", "begin_long", milliseconds=literal(milliseconds))
+    return statement("session", f"{name}_long", milliseconds=literal(milliseconds))

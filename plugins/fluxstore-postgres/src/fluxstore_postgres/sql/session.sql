@@ -17,10 +17,17 @@ SELECT set_config('timezone', 'UTC', false),
        set_config('default_transaction_isolation', 'read committed', false),
        set_config('default_transaction_read_only', %(read_only)s, false)
 
--- begin: the start of a transaction
+-- begin: the start of a transaction, and the number by which its outcome can be asked for
+BEGIN; SELECT pg_current_xact_id()::text
+
+-- begin_long: the same of bulk work, which may take its time
+BEGIN; SET LOCAL statement_timeout = {milliseconds}; SET LOCAL idle_in_transaction_session_timeout = 0;
+SELECT pg_current_xact_id()::text
+
+-- begin_reading: the start of a transaction in a session that is to read only: it has no number
 BEGIN
 
--- begin_long: the start of a transaction of bulk work, which may take its time
+-- begin_reading_long: the same of bulk work
 BEGIN; SET LOCAL statement_timeout = {milliseconds}; SET LOCAL idle_in_transaction_session_timeout = 0
 
 -- begin_snapshot: the start of a transaction whose reads are all of one moment
@@ -43,7 +50,8 @@ SET CONSTRAINTS ALL DEFERRED
 -- judge: judge them now
 SET CONSTRAINTS ALL IMMEDIATE
 
--- is_gone: whether a server process of ours has ended, so that its last commit is decided
-SELECT NOT EXISTS (
-    SELECT FROM pg_stat_activity WHERE pid = %(pid)s AND backend_start = %(began)s
-)
+-- is_gone: whether a server process of ours has ended, so that its last write is decided
+SELECT NOT EXISTS (SELECT FROM pg_stat_activity WHERE pid = %(pid)s)
+
+-- status: what became of a transaction: committed, aborted, in progress; null if it is too long ago
+SELECT pg_xact_status(%(number)s::text::xid8)

@@ -146,16 +146,15 @@ class SidecarLedger(Books):
         *keys* says of each key (as text) whether the record is deleted. In phase ``off`` and
         without *control* only records that have a version get another: versions are sparse.
         """
-        known = versions_of(transaction.connection, entity, list(keys))
-        is_migrating = control is not None and control.phase != _PHASE_OFF
+        known, followed = versions_of(transaction.connection, entity, keys), is_migrating(control)
         epoch = control.epoch if control is not None else 0
         made: dict[str, Version] = {}
         for key, deleted in keys.items():
             before = known.get(key, UNTOUCHED)
-            if is_migrating or key in known:
+            if followed or key in known:
                 made[key] = Version(max(epoch, before.epoch), before.seq + 1, deleted)
         self.set_versions(transaction, entity, made)
-        if is_migrating:
+        if followed:
             now = _milliseconds()
             marks = [(*row, now) for row in _rows(entity, made)]
             transaction.connection.executemany(SQL["mark"], marks)
@@ -265,6 +264,11 @@ def control_of(connection: sqlite3.Connection | None, entity: str) -> Control | 
     return Control(*row) if row else None
 
 
+def is_migrating(control: Control | None) -> bool:
+    """Tell whether versions and marks are kept: a migration is under way, or may come back."""
+    return control is not None and control.phase != _PHASE_OFF
+
+
 def check_answers(control: Control | None, entity: str) -> None:
     """Raise ``StalePhaseError`` or ``SealedError`` where a backend under *control* must not answer.
 
@@ -286,10 +290,10 @@ def check_answers(control: Control | None, entity: str) -> None:
 
 
 def versions_of(
-    connection: sqlite3.Connection, entity: str, keys: Sequence[str]
+    connection: sqlite3.Connection, entity: str, keys: Iterable[str]
 ) -> dict[str, Version]:
     """Return the versions of touched keys, all as text."""
-    rows = connection.execute(SQL["versions"], (entity, json.dumps(keys)))
+    rows = connection.execute(SQL["versions"], (entity, json.dumps(list(keys))))
     return {key: Version(epoch, seq, bool(deleted)) for key, epoch, seq, deleted in rows}
 
 

@@ -10,7 +10,7 @@ import shutil
 import pytest
 
 from fluxstore.adapter import Control, Use
-from fluxstore.errors import FluxstoreError, UnreadableRecordError
+from fluxstore.errors import ConfigError, FluxstoreError, UnreadableRecordError
 from fluxstore.records import Delete, Intent, Put
 
 BEFORE = {"version": 1, "users": [{"id": "a", "name": "Ada"}, {"id": "b", "name": "Bob"}]}
@@ -135,17 +135,53 @@ def test_an_import_keeps_the_file_with_what_waits_on_top(data):
     assert ["c", "b", "n"] == [user["id"] for user in data.read("users.json")["users"]]
 
 
-def test_nothing_is_taken_where_a_policy_rules(data):
+def control(phase):
+    return Control(1, "authority", phase, "m1")
+
+
+def test_nothing_is_taken_while_a_migration_is_under_way(data):
     adapter, users = data.serving("users")
+    adapter.ledger.set_control("*", None, control("dual_write"))
     rename(users)
-    adapter.ledger.set_control("*", None, Control(1, "authority", "dual_write", "m1"))
     adapter.close()
     data.write("users.json", EDITED)
 
-    adapter, _ = data.serving("users", foreign_edits="import")
-    assert len(findings(adapter)) == 1
+    adapter, users = data.serving("users")
+    (found,) = (one for one in adapter.examine() if "another program" in one.problem)
+    assert found.blocks
+    assert "phase off" in found.next_step
+    rename(users, "c", "Cyd")
+    assert {"a": "Edited", "c": "Cyd"} == names(users)
     adapter.close()
     assert EDITED == data.read("users.json")
+
+
+def test_in_phase_off_edits_between_two_runs_are_taken_under_a_policy_too(data):
+    adapter, _ = data.serving("users")
+    adapter.ledger.set_control("*", None, control("off"))
+    adapter.close()
+    data.write("users.json", EDITED)
+
+    adapter, users = data.serving("users")
+    assert [] == findings(adapter)
+    rename(users, "c", "Cyd")
+    adapter.close()
+    assert "Cyd" == data.read("users.json")["users"][1]["name"]
+
+
+def test_edits_are_not_imported_while_a_migration_is_under_way(data):
+    adapter, _ = data.serving("users", foreign_edits="import")
+    adapter.ledger.set_control("*", None, control("off"))
+    with pytest.raises(ConfigError, match="a migration would not know of it"):
+        adapter.ledger.set_control("*", control("off"), control("dual_write"))
+    adapter.close()
+
+    adapter, _ = data.serving("users")
+    adapter.ledger.set_control("*", control("off"), control("dual_write"))
+    adapter.close()
+    with pytest.raises(ConfigError, match='set "report"'):
+        data.serving("users", foreign_edits="import")
+    assert data.open(Use.SOURCE, foreign_edits="import")
 
 
 def test_a_deleted_file_is_no_empty_list(data):

@@ -51,6 +51,7 @@ class JsonAdapter:
         self._checkpointer = Checkpointer(self._backend)
         self._schedule = Schedule(self._backend.checkpoint_seconds, self._checkpoint)
         if not self._backend.is_read_only:
+            self.ledger.refuse_import(self.ledger.controls().values())
             self._checkpointer.recover()
             adopt(self._backend, at_opening=True)
         if self._backend.use is Use.SERVE:

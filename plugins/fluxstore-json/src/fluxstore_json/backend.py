@@ -55,6 +55,7 @@ class Backend:
             lock_timeout_seconds=settings.lock_timeout.total_seconds(),
             op_retention_seconds=settings.op_retention.total_seconds(),
         )
+        self.ledger.imports_edits = settings.foreign_edits == "import" and not self.is_read_only
         self.shelves = Shelves(
             self.folder,
             self.places,

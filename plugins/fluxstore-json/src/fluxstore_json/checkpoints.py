@@ -143,13 +143,12 @@ class Checkpointer:
 
     def _install(self, step: _Step) -> bool:
         """Put a new version in its place; tell whether it still was the right one."""
-        with translated(step.target):
+        with translated(step.target), self._backend.shelves.expecting(step.file, step.shelf):
             self._announce(step)
             if not self._replace(step):
                 self._forget(step.intent, step.target)
                 return False
             replacing.durable(step.target.parent)
-        self._backend.shelves.install(step.file, step.shelf)
         self._finish(step.intent, step.shelf)
         return True
 

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from fluxstore.adapter import Finding
 from fluxstore.errors import FluxstoreError
 from fluxstore.ledger import pending
+from fluxstore.ledger.sidecar import is_migrating
 from fluxstore_json.backend import Backend
 from fluxstore_json.moment import Moment
 from fluxstore_json.opened import OpenFile
@@ -19,6 +20,10 @@ _SPACE_FACTOR = 2
 _COMPARE = (
     'compare them; set foreign_edits = "import" to keep the file as it is now with the waiting'
     " changes on top, or put the earlier file back"
+)
+_PUT_BACK = (
+    "put the earlier file back; or go back to phase off, where the file may be kept as it is now"
+    ' (foreign_edits = "import" keeps the waiting changes on top), and begin again'
 )
 
 
@@ -93,7 +98,10 @@ def _facts(backend: Backend, moment: Moment, file: str) -> Iterator[tuple[str, s
     checkpoint, is_writing = moment.checkpoints.get(file), not backend.is_read_only
     if file in moment.foreign or (checkpoint is not None and checkpoint.noticed):
         problem = f"was changed by another program while {_waiting(moment, file)} changes of ours"
-        yield f"{problem} wait in the ledger, so it is not written to", _COMPARE, is_writing
+        places = moment.places.of_file(file)
+        is_followed = any(is_migrating(moment.control(place)) for place in places)
+        next_step = _PUT_BACK if is_followed else _COMPARE
+        yield f"{problem} wait in the ledger, so it is not written to", next_step, is_writing
 
 
 def _waiting(moment: Moment, file: str) -> int:

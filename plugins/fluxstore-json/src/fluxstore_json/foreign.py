@@ -9,6 +9,7 @@ import attrs
 
 from fluxstore.errors import UnreadableRecordError
 from fluxstore.ledger import Transaction, facts, pending
+from fluxstore.ledger.sidecar import is_migrating
 from fluxstore_json.backend import Backend, log
 from fluxstore_json.moment import Moment
 from fluxstore_json.places import Place
@@ -19,8 +20,8 @@ def adopt(backend: Backend, *, at_opening: bool) -> None:
     """Take files as others left them, where that loses nothing.
 
     A file that was put back is taken at any time, one on which nothing of ours waits when the
-    backend is opened, others with ``foreign_edits = "import"``. Where a policy rules an entity of
-    the file no edit is taken: its versions would not know.
+    backend is opened, others with ``foreign_edits = "import"``. While an entity of the file is
+    migrated no edit is taken: its versions would not know.
     """
     if backend.is_read_only or not backend.ledger.exists():
         return
@@ -48,7 +49,7 @@ def _may_take(backend: Backend, moment: Moment, file: str, at_opening: bool) -> 
     if file not in moment.foreign:  # it was noticed, and has been put back since
         return True
     places, connection = backend.places.of_file(file), moment.connection
-    if connection is None or any(backend.ledger.control(place.name) for place in places):
+    if connection is None or any(is_migrating(moment.control(place)) for place in places):
         return False
     waits = any(pending.count(connection, place.name)[0] for place in places)
     return backend.settings.foreign_edits == "import" or (at_opening and not waits)

@@ -1,16 +1,19 @@
-"""Calls something a while after it became due, in a thread of its own."""
+"""Calls something a while after it became due, in a thread of its own, and not too often."""
 
 from __future__ import annotations
 
 import os
 import threading
+import time
 from collections.abc import Callable
 
 _LONGEST_WAIT_SECONDS = 60.0
+_REST = 9
+"""How many times as long as a run took nothing runs: a tenth of the time is enough for it."""
 
 
 class Schedule:
-    """Runs *work* some seconds after the first ``due`` since the last run."""
+    """Runs *work* some seconds after the first ``due`` since the last run, later after a long one."""
 
     def __init__(self, seconds: float, work: Callable[[], bool]) -> None:
         """*work* tells whether it is done; otherwise it is tried again, ever later."""
@@ -52,8 +55,9 @@ class Schedule:
             if self._stopped.wait(wait):
                 return
             self._due.clear()
+            began = time.monotonic()
             if self._work():
-                wait = self._seconds
+                wait = max(self._seconds, _REST * (time.monotonic() - began))
             else:
                 wait = min(max(2 * wait, 1.0), _LONGEST_WAIT_SECONDS)
                 self._due.set()

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 
@@ -85,13 +86,17 @@ class Shelves:
         self._must_exist = must_exist
         self._mutex = threading.Lock()
         self._current: dict[str, Shelf] = {}
+        self._expected: dict[str, Shelf] = {}
 
     def current(self, file: str) -> Shelf:
         """Return the version that is there now; ``UnreadableRecordError`` where none may be."""
         with self._mutex:
-            known = self._current.get(file)
-            if known is None or known.file.identity != self._identity(file):
-                known = self._current[file] = self._opened(file)
+            known, identity = self._current.get(file), self._identity(file)
+            if known is None or known.file.identity != identity:
+                expected = self._expected.get(file)
+                is_there = expected is not None and expected.file.identity == identity
+                known = expected if expected is not None and is_there else self._opened(file)
+                self._current[file] = known
             return known
 
     def _identity(self, file: str) -> str:
@@ -122,15 +127,25 @@ class Shelves:
             descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
         return self._shelf(OpenFile(descriptor, self.folder.shown(file)), file)
 
-    def install(self, file: str, shelf: Shelf) -> None:
-        """Make *shelf* the current version of *file*: it has taken its place."""
+    @contextmanager
+    def expecting(self, file: str, shelf: Shelf) -> Iterator[None]:
+        """Take *shelf*, with the index it has, for the version of *file* once it is in its place.
+
+        Whoever looks just after the file was replaced would have to read it all otherwise.
+        """
         with self._mutex:
-            self._current[file] = shelf
+            self._expected[file] = shelf
+        try:
+            yield
+            self.current(file)
+        finally:
+            with self._mutex:
+                self._expected.pop(file, None)
 
     def forget_all(self) -> None:
         """In a forked child: leave the parent's indexes alone; the parent has them open."""
-        _abandoned.append(self._current)
-        self._mutex, self._current = threading.Lock(), {}
+        _abandoned.extend([self._current, self._expected])
+        self._mutex, self._current, self._expected = threading.Lock(), {}, {}
 
     def close(self) -> None:
         """Let go of all files."""

@@ -13,7 +13,7 @@ _REST = 9
 
 
 class Schedule:
-    """Runs *work* some seconds after the first ``due`` since the last run, later after a long one."""
+    """Runs *work* some seconds after the first ``due`` since the last run, a long one later."""
 
     def __init__(self, seconds: float, work: Callable[[], bool]) -> None:
         """*work* tells whether it is done; otherwise it is tried again, ever later."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -75,10 +76,20 @@ def postgres(dsn: str) -> Callable[[str, Path], Adapter]:
     return make
 
 
+DSN = "PHASE_CHANGES_DSN"
+"""The environment variable that says where a program finds its server."""
+
+
+def served(name: str, folder: Path) -> Adapter:
+    """Open the database that the environment names."""
+    return postgres(os.environ[DSN])(name, folder)
+
+
 KINDS: Mapping[str, Callable[[str, Path], Adapter]] = {
     "reference": reference,
     "json": json,
     "sqlite": sqlite,
+    "postgres": served,
 }
 
 

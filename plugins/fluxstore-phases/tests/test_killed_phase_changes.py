@@ -11,6 +11,7 @@ from pathlib import Path
 import killed_phase_change
 import pytest
 from phase_changes import (
+    DSN,
     ENTITIES,
     KINDS,
     ends,
@@ -25,6 +26,7 @@ from phase_changes import (
 )
 
 from fluxstore.migration import relay
+from fluxstore.testing.databases import postgres_dsn, postgres_server, reachable_folder
 from fluxstore_phases import completing, recovery
 from fluxstore_phases.phases import Side
 from fluxstore_phases.standing import ALL
@@ -33,15 +35,22 @@ from fluxstore_phases.steps import Walk
 SOURCE, TARGET = Side.SOURCE, Side.TARGET
 CHANGES = ((0, "1"), (1, "2"), (1, "0"), (3, "4"), (4, "3"), (4, "5"), (5, "4"), (5, "final"))
 MOST_CALLS = 24
+CUTOVER = 4
+"""Changes of control in a cutover: C2, C4½, C5, C6."""
+ALL_VERBS = "set_control,set_fact,clear"
 LIMIT_SECONDS = 60
 
+__all__ = ["postgres_dsn", "postgres_server", "reachable_folder"]
 
-def killed(kinds: tuple[str, str], folder: Path, to: str, call: int, moment: str) -> bool:
+
+def killed(
+    kinds: tuple[str, str], folder: Path, to: str, call: int, moment: str, *, verbs: str = ALL_VERBS
+) -> bool:
     """Run the change; tell whether it was killed."""
     command = [sys.executable, killed_phase_change.__file__, *kinds, str(folder), to]
     support = str(Path(killed_phase_change.__file__).parent)
     done = subprocess.run(
-        [*command, str(call), moment],
+        [*command, str(call), moment, verbs],
         check=False,
         env=os.environ | {"PYTHONPATH": support},
         capture_output=True,
@@ -107,16 +116,38 @@ def converge(sides, holder: Side) -> None:
         assert records(sides, SOURCE) == records(sides, TARGET)
 
 
-@pytest.mark.parametrize("moment", ["before", "after"])
+@pytest.mark.parametrize(
+    ("kinds", "at", "to"), [(("json", "sqlite"), 3, "4"), (("sqlite", "json"), 4, "3")]
+)
+def test_files_of_other_kinds_are_no_exception(kinds, at, to, tmp_path):
+    acknowledged = begin(kinds, tmp_path / "base", at)
+    for call in range(1, CUTOVER + 1):
+        folder = tmp_path / f"killed-{call}"
+        shutil.copytree(tmp_path / "base", folder)
+        assert killed(kinds, folder, to, call, "after", verbs="set_control")
+        check(kinds, folder, to, acknowledged)
+
+
+@pytest.mark.parametrize("call", range(1, 5))
+def test_nor_is_a_server(call, tmp_path, postgres_dsn, monkeypatch):
+    monkeypatch.setenv(DSN, postgres_dsn)
+    kinds = ("json", "postgres")
+    acknowledged = begin(kinds, tmp_path / "base", 3)
+
+    assert killed(kinds, tmp_path / "base", "4", call, "after", verbs="set_control")
+    check(kinds, tmp_path / "base", "4", acknowledged)
+
+
 @pytest.mark.parametrize(("at", "to"), CHANGES)
-def test_the_next_one_finds_one_authority_and_every_write(at, to, moment, tmp_path):
+def test_the_next_one_finds_one_authority_and_every_write(at, to, tmp_path):
+    """Killed after a change is killed before the next one: nothing durable is in between."""
     kinds = ("reference", "reference")
     acknowledged = begin(kinds, tmp_path / "base", at)
     kills = 0
     for call in range(1, MOST_CALLS):
         folder = tmp_path / f"killed-{call}"
         shutil.copytree(tmp_path / "base", folder)
-        if not killed(kinds, folder, to, call, moment):
+        if not killed(kinds, folder, to, call, "after"):
             break
         kills += 1
         check(kinds, folder, to, acknowledged)

@@ -1,8 +1,8 @@
 """Run as a program: a phase change that is killed (kill -9) at one of its changes of control.
 
 ``killed_phase_change.py SOURCE TARGET FOLDER TO CALL before|after VERBS``; *TO* is the number of a
-phase, or ``final``; *VERBS* are those of the ledger that count, with commas. Ends with exit code 0 where
-there are fewer than CALL of them.
+phase, or ``final``; *VERBS* are those of the ledger that count, with commas. Ends with exit code 0
+where there are fewer than CALL of them.
 """
 
 from __future__ import annotations

@@ -7,6 +7,10 @@ from phase_changes import ENTITIES, ends, marks, phase, remove, roles, texts, wa
 
 from fluxstore.errors import GateError, LeaseError, StalePhaseError
 from fluxstore.migration import relay
+from fluxstore.migration.backfill import backfill
+from fluxstore.migration.live import live_of
+from fluxstore.migration.plan import End
+from fluxstore_phases import completing
 from fluxstore_phases.phases import Side
 from fluxstore_phases.standing import ALL
 from fluxstore_phases.steps import Walk
@@ -15,9 +19,14 @@ SOURCE, TARGET = Side.SOURCE, Side.TARGET
 
 
 @pytest.fixture
-def sides(tmp_path):
-    with ends(tmp_path) as both:
-        yield both.sides()
+def both(tmp_path):
+    with ends(tmp_path) as made:
+        yield made
+
+
+@pytest.fixture
+def sides(both):
+    return both.sides()
 
 
 def names(taken):
@@ -190,3 +199,50 @@ def test_one_entity_goes_live_and_home_again(sides):
     assert {"a": "y"} == texts(sides, SOURCE)
     assert "off" == sides.standing("notes").phase.name
     assert "dual_write" == sides.standing(ALL).phase.name
+
+
+def test_a_dead_target_does_not_keep_the_source_from_being_alone(sides, both):
+    walk(sides, 3)
+    both.opened.pop("two").close()
+    both.away.add("two")
+    taken = Walk(sides).to(phase(0))
+    write(sides, SOURCE, "a", "alone")
+    both.away.clear()
+
+    assert [("shadow", "off")] == names(taken)
+    assert "leaving" == sides.standing(ALL).state.name
+    walk(sides, 1)
+    assert ["authority", "follower"] == roles(sides)
+
+
+def test_marks_of_complete_are_kept_for_their_time_and_then_dropped(sides):
+    walk(sides, 5)
+    write(sides, TARGET, "a", "x")
+
+    assert not completing.expire(sides, ALL, 3600.0)
+    assert 1 == marks(sides, TARGET)
+    assert completing.expire(sides, ALL, 0.0)
+    assert 0 == marks(sides, TARGET)
+    assert "complete" == sides.standing(ALL).state.name
+
+
+def fill_source(sides):
+    one, two = End("one", sides.adapter(SOURCE)), End("two", sides.adapter(TARGET))
+    found = live_of(one, two, ENTITIES.values())
+    assert found is not None
+    backfill(found, ENTITIES)
+
+
+def test_a_source_whose_marks_were_dropped_is_filled_again_before_it_answers(sides):
+    write(sides, SOURCE, "gone", "x")
+    walk(sides, 5)
+    remove(sides, TARGET, "gone")
+    write(sides, TARGET, "a", "y")
+    completing.expire(sides, ALL, 0.0)
+    Walk(sides).to(phase(4))
+    with pytest.raises(GateError, match="gate backfill is shut"):
+        Walk(sides).to(phase(3))
+    fill_source(sides)
+    Walk(sides).to(phase(3))
+
+    assert {"a": "y"} == texts(sides, SOURCE)

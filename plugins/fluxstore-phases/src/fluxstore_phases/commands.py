@@ -11,12 +11,17 @@ import typer
 from fluxstore.cli import asking, policy
 from fluxstore.cli.render import Answer
 from fluxstore.cli.session import Session
-from fluxstore.errors import PhaseOrderError, UsageError, shortened
+from fluxstore.errors import (
+    BackendUnavailableError,
+    PhaseOrderError,
+    UsageError,
+    shortened,
+)
 from fluxstore.migration.progress import check
 from fluxstore.settings import duration
 from fluxstore_phases import accepting, completing, operator, showing
 from fluxstore_phases.operator import chosen_scope, opened, settings_of
-from fluxstore_phases.phases import PHASES, Phase, phase_of
+from fluxstore_phases.phases import OFF, PHASES, Phase, phase_of
 from fluxstore_phases.standing import ALL
 
 if TYPE_CHECKING:
@@ -192,13 +197,23 @@ def _knows(session: Session, scope: str) -> bool:
 
 
 def _walked(session: Session, sides: Sides, scope: str, wanted: Phase, choice: _Choice) -> Answer:
-    now = sides.standing(scope).phase
+    now = _now(sides, scope, wanted)
     walk = _walk(session, sides, scope, _seconds(choice.max_age))
     if choice.dry_run:
         return showing.dry_run(scope, walk.asked(), wanted)
     _agreed(sides, scope, now, wanted, yes=choice.yes)
     taken = _taken(session, walk, wanted)
     return showing.walked(sides, scope, taken)
+
+
+def _now(sides: Sides, scope: str, wanted: Phase) -> Phase:
+    """Return the phase; the source can be alone even where the target cannot be asked."""
+    try:
+        return sides.standing(scope).phase
+    except BackendUnavailableError:
+        if wanted is not OFF:
+            raise
+        return wanted
 
 
 def _walk(session: Session, sides: Sides, scope: str, max_age_seconds: float) -> Walk:
@@ -218,7 +233,7 @@ def _walk(session: Session, sides: Sides, scope: str, max_age_seconds: float) ->
 def _taken(session: Session, walk: Walk, wanted: Phase) -> tuple[Taken, ...]:
     with session.signals.patient() as stop:
         taken = attrs.evolve(walk, stopped=stop.is_set).to(wanted)
-    reached = walk.sides.standing(walk.scope).phase
+    reached = _now(walk.sides, walk.scope, wanted)
     policy.writing(session)(operator.keys_of(walk.scope), reached.name)
     if reached is not wanted:
         check(stop.is_set)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from fluxstore.cli import exits, render
 from fluxstore.cli.render import Answer, Styled, duration
+from fluxstore.errors import BackendUnavailableError
 from fluxstore_phases import gates, operator
 from fluxstore_phases.gates import Asked
 from fluxstore_phases.phases import PHASES, Phase
@@ -137,19 +138,21 @@ def _names(now: Phase, wanted: Phase) -> list[str]:
 
 def walked(sides: Sides, scope: str, taken: Sequence[Taken]) -> Answer:
     """Return what a walk ends with."""
-    standing = sides.standing(scope)
-    lines = [_step_line(one) for one in taken] or [f"{scope}: {standing.phase.name} already"]
+    lines = [_step_line(one) for one in taken]
     lines += [f"note: {notice}" for one in taken for notice in one.notices]
-    lines.append(Styled(f"next: {next_step(standing)}", "bold"))
-    data = {
-        "scope": scope,
+    data = {"scope": scope, "steps": [_step_json(one) for one in taken]}
+    try:
+        standing = sides.standing(scope)
+    except BackendUnavailableError as error:
+        return Answer(data | {"problem": str(error)}, lines, [f"note: {error}"])
+    told = {
         "phase": standing.phase.name,
         "epoch": standing.epoch,
         "authority": sides.names[standing.holder],
-        "steps": [_step_json(one) for one in taken],
         "next": next_step(standing),
     }
-    return Answer(data, lines)
+    lines = lines or [f"{scope}: {standing.phase.name} already"]
+    return Answer(data | told, [*lines, Styled(f"next: {told['next']}", "bold")])
 
 
 def _step_line(taken: Taken) -> str:

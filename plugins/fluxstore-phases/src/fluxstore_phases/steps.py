@@ -12,7 +12,7 @@ from collections.abc import Callable
 import attrs
 
 from fluxstore.adapter import Control
-from fluxstore.errors import GateError
+from fluxstore.errors import BackendUnavailableError, GateError
 from fluxstore_phases import completing, gates, recovery
 from fluxstore_phases.cutover import BUDGET_SECONDS, Cutover, Tell
 from fluxstore_phases.gates import Asked
@@ -61,6 +61,8 @@ class Walk:
         ``GateError`` at the first gate that is shut, ``LeaseError`` where somebody else changes a
         phase or a writer holds a fence; the steps before stay taken.
         """
+        if wanted is OFF and self._is_without_target():
+            return self._leave_alone()
         done: list[Taken] = []
         with self.sides.leased():
             recovery.recover_all(self.sides)
@@ -72,6 +74,37 @@ class Walk:
                 if self.stopped():
                     break
         return tuple(done)
+
+    def _is_without_target(self) -> bool:
+        try:
+            self.sides.controls(Side.TARGET)
+        except BackendUnavailableError:
+            return True
+        return False
+
+    def _leave_alone(self) -> tuple[Taken, ...]:
+        """Go to ``off`` while the target is away: its control goes when it is there again."""
+        began = time.monotonic()
+        with self.sides.leased(Side.SOURCE):
+            source = self.sides.controls(Side.SOURCE).get(self.scope)
+            if source is None or source.phase == OFF.name:
+                return ()
+            if source.role != "authority":
+                self.sides.controls(Side.TARGET)  # raises: without it nothing can be decided
+            off = Control(source.epoch + 1, "authority", OFF.name, "")
+            self._turn(Side.SOURCE, source, off, purge=True)
+        name = self.sides.names[Side.TARGET]
+        notice = f"{name} is away; it stops following when the next command finds it"
+        taken = Taken(
+            self.scope,
+            source.phase,
+            OFF.name,
+            off.epoch,
+            time.monotonic() - began,
+            notices=(notice,),
+        )
+        self.taken(taken)
+        return (taken,)
 
     def asked(self) -> Asked:
         """Return what gates are asked about now."""

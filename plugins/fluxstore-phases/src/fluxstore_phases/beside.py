@@ -15,9 +15,10 @@ from fluxstore.errors import FluxstoreError
 from fluxstore_phases.attendant import Attendant
 from fluxstore_phases.breaker import Breaker
 from fluxstore_phases.leg import Ends, Leg
-from fluxstore_phases.phases import Phase, Side, phase_of
+from fluxstore_phases.phases import PHASES, Phase, Side, phase_of
 from fluxstore_phases.place import Place, begin, locate
 from fluxstore_phases.relaying import Relaying
+from fluxstore_phases.retaining import Retaining
 from fluxstore_phases.settings import Settings
 from fluxstore_phases.shadow import Shadow
 from fluxstore_phases.sides import Sides
@@ -40,6 +41,7 @@ class Beside:
         self.sides = Sides(names, routing.entities, collections.adapter)
         self.watcher = Watcher(self.sides, rebind=collections.rebind, reports=routing.reports)
         self.relaying = Relaying(self.watcher, carried=self._carried)
+        self.retaining = Retaining(self.sides, settings.retention)
         self.shadow = Shadow(self.sides.adapter, reports=routing.reports)
         self.legs = {side: self._leg_to(side) for side in Side}
         self.followed = {side: self._followed(side) for side in Side}
@@ -101,6 +103,8 @@ class Beside:
                 break
         self.watcher.bound(entity, place)
         self._tell_desired(entity.name, place.phase)
+        if place.phase is PHASES[-1]:
+            self.retaining.start()
         self.attend()
         return place
 
@@ -162,6 +166,7 @@ class Beside:
         attendants: tuple[Attendant, ...] = (
             self.watcher,
             self.relaying,
+            self.retaining,
             self.shadow,
             *self.legs.values(),
         )

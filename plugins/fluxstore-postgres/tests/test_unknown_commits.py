@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -17,7 +20,7 @@ from fluxstore.errors import BackendUnavailableError, FluxstoreError, OutcomeUnk
 from fluxstore.records import Delete, Intent, Put
 from fluxstore.testing.entities import Album
 from fluxstore.testing.proxy import Place, Proxy
-from fluxstore_postgres.embedded import EmbeddedServer
+from fluxstore_postgres.embedded import EmbeddedServer, processes
 
 pytestmark = pytest.mark.postgres
 ALBUMS = entity_of(Album)
@@ -45,6 +48,14 @@ def adapter(postgres_dsn: str, proxy: Proxy, open_adapter: Any) -> Any:
     made = open_adapter(dsn, connect_timeout=SHORT)
     made.collection(ALBUMS).read(["there"])
     return made
+
+
+@pytest.fixture
+def durable_server(reachable_folder: Path) -> Iterator[EmbeddedServer]:
+    """A server for this test alone that keeps what it acknowledged."""
+    server = EmbeddedServer(reachable_folder / "postgres")
+    yield server
+    server.remove()
 
 
 @pytest.fixture
@@ -168,10 +179,11 @@ def test_without_a_server_to_ask_the_outcome_stays_unknown(
 
 
 def test_an_immediate_shutdown_loses_nothing_that_was_acknowledged(
-    own_server: EmbeddedServer, open_adapter: Any
+    durable_server: EmbeddedServer, open_adapter: Any
 ) -> None:
-    conninfo, use = own_server.use()
-    albums = open_adapter(conninfo, connect_timeout=timedelta(seconds=20)).collection(ALBUMS)
+    albums = open_adapter(durable_server.start(), connect_timeout=timedelta(seconds=20)).collection(
+        ALBUMS
+    )
     albums.commit([album("there")], op_id="first")
     ends: dict[str, str] = {}
     over = threading.Event()
@@ -192,17 +204,26 @@ def test_an_immediate_shutdown_loses_nothing_that_was_acknowledged(
         deadline = time.monotonic() + 30
         while len(ends) < seen + 20:
             assert time.monotonic() < deadline
-        own_server.stop(immediately=True)
-        own_server.start()
+        quit_at_once(durable_server)
+        durable_server.start()
     over.set()
     for worker in workers:
         worker.join(60)
     there = set(albums.read(list(ends)))
-    own_server.release(use)
 
     assert set() == {key for key, end in ends.items() if end == "done"} - there
     assert set() == {key for key, end in ends.items() if end == "failed"} & there
     assert "done" in ends.values()
+
+
+def quit_at_once(server: EmbeddedServer) -> None:
+    """Let a server end without a checkpoint, as ``pg_ctl stop --mode=immediate`` does."""
+    live = processes.live_postmaster(server.data)
+    assert live is not None
+    os.kill(live.pid, signal.SIGQUIT)
+    deadline = time.monotonic() + 30
+    while processes.leftovers(server.data):
+        assert time.monotonic() < deadline
 
 
 def _written(albums: Any, key: str, *, several: bool) -> str:

@@ -22,9 +22,7 @@ MAX_KEY_BYTES = 1024
 LONGEST_INDEXED_BYTES = 2700
 """A b-tree takes no larger value (PostgreSQL manual, "B-Tree Indexes")."""
 NUMBERS = frozenset({Kind.INT, Kind.FLOAT, Kind.DECIMAL})
-# NO ACTION refuses as RESTRICT does, but at the end where that is deferred: the child's own delete
-# may follow its parent's in a transaction.
-ACTIONS = {"restrict": "NO ACTION", "cascade": "CASCADE", "set_null": "SET NULL"}
+ACTIONS = {"restrict": "RESTRICT", "cascade": "CASCADE", "set_null": "SET NULL"}
 
 
 def create_table(table: Table) -> Sequence[Part]:

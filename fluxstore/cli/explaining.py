@@ -15,6 +15,7 @@ from fluxstore.cli.session import Session
 from fluxstore.errors import FluxstoreError, RecordNotFoundError
 
 if TYPE_CHECKING:
+    from fluxstore.adapter import Control
     from fluxstore.migration.explain import Explained, Seen
     from fluxstore.migration.plan import End
 
@@ -67,13 +68,12 @@ def _reached(session: Session, held: ExitStack, problems: list[str]) -> tuple[li
 
 def _lines(found: Explained, *, show: bool) -> list[str]:
     from fluxstore.migration.explain import said
-    from fluxstore.migration.live import told
 
     head = ("backend", "control", "state", "version", "mark", "operations")
     rows = [
         [
             one.backend,
-            told(one.control),
+            _said(one.control),
             one.state,
             said(one.version),
             said(one.mark.version) if one.mark else None,
@@ -86,6 +86,10 @@ def _lines(found: Explained, *, show: bool) -> list[str]:
         lines += ["", *_value(found, one, show=show)]
     lines += ["", Styled(found.why, "bold")]
     return [*lines, *([f"next: {found.next_step}"] if found.next_step else [])]
+
+
+def _said(control: Control | None) -> str | None:
+    return None if control is None else f"{control.role}, epoch {control.epoch}, {control.phase}"
 
 
 def _value(found: Explained, one: Seen, *, show: bool) -> list[str]:

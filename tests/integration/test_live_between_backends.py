@@ -45,6 +45,7 @@ WAYS = (
     "postgres-sqlite",
     "sqlite-json",
 )
+FEW = ("json-postgres", "postgres-sqlite", "sqlite-json")
 
 
 def opened(kind: str, name: str, folder: Path, *, held: ExitStack, server: DatabaseServer) -> End:
@@ -137,6 +138,7 @@ def test_a_backfill_with_writers_at_work_ends_equal(both: Pair) -> None:
     assert (0, 1.0) == (validated(both).exit_code, validated(both).accuracy)
 
 
+@pytest.mark.parametrize("both", FEW, indirect=True)
 def test_conflicting_changes_cross_together(both: Pair) -> None:
     loaded(both, notes=2)
     run(both)
@@ -153,6 +155,7 @@ def test_conflicting_changes_cross_together(both: Pair) -> None:
     assert same(both)
 
 
+@pytest.mark.parametrize("both", FEW, indirect=True)
 def test_a_planted_difference_is_found_repaired_and_put_back(both: Pair, tmp_path: Path) -> None:
     loaded(both)
     run(both)
@@ -179,6 +182,7 @@ def spoil(both: Pair, *records: Record, gone: tuple = ()) -> None:
     both.follower.collection(NOTES).merge(Batch(records, gone))
 
 
+@pytest.mark.parametrize("both", FEW, indirect=True)
 def test_what_only_the_follower_has_is_told_and_deleted(both: Pair) -> None:
     loaded(both, notes=5)
     run(both)

@@ -305,6 +305,26 @@ def test_status_watches_until_it_is_told_to_stop(live):
     assert 0 == code, errors
 
 
+def test_a_record_that_stays_behind_is_accepted_by_name(project):
+    bad = [*NOTES, {"id": "bad", "text": 5}]
+    (project.folder / "data" / "notes.json").write_text(json.dumps(bad), "utf-8")
+    project.to(2)
+    assert 4 == project.run("migrate").returncode
+    project.run("phase advance")
+    project.run("validate")
+    shut = project.run("phase advance")
+    accepted = project.run("phase accept notes bad")
+    done = project.run("phase advance")
+
+    assert [6, 0, 0] == [one.returncode for one in (shut, accepted, done)], done.stderr
+    assert "notes bad" in shut.stderr
+    assert {"a": "one", "b": "two"} == project.notes()
+
+
+def test_what_is_not_in_quarantine_cannot_be_accepted(live):
+    assert 2 == live.run("phase accept notes a").returncode
+
+
 def test_without_the_policy_the_command_says_what_to_write(project):
     file = project.folder / "fluxstore.toml"
     file.write_text(TOML.partition("[policy]")[0], "utf-8")

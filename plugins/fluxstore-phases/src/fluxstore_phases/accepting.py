@@ -23,6 +23,12 @@ def left_behind(sides: Sides, standing: Standing, entity: Entity) -> Iterator[Re
                 yield one
 
 
+def is_accepted(sides: Sides, standing: Standing, rejected: Rejected) -> bool:
+    """Tell whether it was accepted that this record stays behind, for this reason."""
+    entity = sides.entities[rejected.problem.entity]
+    return _accepted(sides, standing, entity).get(_name(rejected)) == _why(rejected)
+
+
 def accept(sides: Sides, standing: Standing, entity: Entity, key: str) -> Rejected:
     """Accept that the record *key* stays behind, for the reason that it has now; return it.
 

@@ -29,8 +29,8 @@ from fluxstore.entity import Entity
 from fluxstore.errors import BackendError, FluxstoreError, GateError
 from fluxstore.migration import relay
 from fluxstore.migration.progress import check as check_stopped
-from fluxstore.records import Key
-from fluxstore_phases import recovery
+from fluxstore.records import Key, Rejected
+from fluxstore_phases import accepting, recovery
 from fluxstore_phases.phases import Phase, Side
 from fluxstore_phases.sides import PATIENCE_SECONDS, Sides
 
@@ -141,9 +141,8 @@ class Cutover:
                 stopped=lambda: self.stopped() or time.monotonic() > until,
                 patience_seconds=PATIENCE_SECONDS,
             )
-            _refuse_waiting(drained)
             check_stopped(self.stopped)
-            left = drained.left.marks
+            left = self._left(drained)
             if left < FEW_MARKS and left <= before:
                 return
             before = left
@@ -177,9 +176,8 @@ class Cutover:
         )
         self.drained = drained.cleared
         check_stopped(self.stopped)
-        _refuse_waiting(drained)
-        if not drained.is_empty:
-            raise self._too_slow(f"{drained.left.marks:,} marks were not carried in time")
+        if left := self._left(drained):
+            raise self._too_slow(f"{left:,} marks were not carried in time")
 
     def check(self) -> None:
         """Compare what was written lately, at both sides."""
@@ -261,6 +259,22 @@ class Cutover:
             keys = self.lately.setdefault(entity.name, {})
             keys |= {mark.key: None for mark in ledger.marks(entity.name, _CHECKED_KEYS)}
 
+    def _left(self, drained: relay.Drained) -> int:
+        """Return how many marks are left beside those of records that may stay behind by name.
+
+        ``GateError`` where a record cannot cross that nobody accepted.
+        """
+        if not drained.quarantined and not drained.waiting:
+            return drained.left.marks
+        standing = self.sides.standing(self.scope)
+        refused = [
+            one
+            for one in drained.quarantined
+            if not accepting.is_accepted(self.sides, standing, one)
+        ]
+        _refuse(refused, drained.waiting)
+        return drained.left.marks - len(drained.quarantined)
+
     def _left_seconds(self) -> float:
         return max(self.sealed_at + self.budget_seconds - time.monotonic(), 0.0)
 
@@ -275,21 +289,21 @@ class Cutover:
         )
 
 
-def _refuse_waiting(drained: relay.Drained) -> None:
-    if drained.quarantined:
-        first = drained.quarantined[0].problem
+def _refuse(refused: Sequence[Rejected], waiting: Sequence[relay.Waiting]) -> None:
+    if refused:
+        first = refused[0].problem
         raise GateError(
             f"{first.entity} {first.key} cannot cross: {first.expected}",
             gate="quarantine",
-            missing=tuple(f"{one.problem.entity} {one.problem.key}" for one in drained.quarantined),
+            missing=tuple(f"{one.problem.entity} {one.problem.key}" for one in refused[:10]),
             next_step="mend the record, or accept that it stays behind: `fluxstore phase accept`",
         )
-    if drained.waiting:
-        one = drained.waiting[0]
+    if waiting:
+        one = waiting[0]
         raise GateError(
             f"{one.entity} {one.key!r} is held back at the follower: {one.problem}",
             gate="constraints",
-            missing=tuple(f"{each.entity} {each.key!r}" for each in drained.waiting[:10]),
+            missing=tuple(f"{each.entity} {each.key!r}" for each in waiting[:10]),
             next_step="see `fluxstore explain`; the phase is as it was",
         )
 

@@ -94,9 +94,10 @@ def _named(entity: Entity, rejected: Rejected) -> str:
 
 
 def _unfit(asked: Asked) -> Iterator[str]:
-    for finding in asked.adapters()[1].examine():
-        if finding.blocks:
-            yield f"{finding.subject}: {finding.problem}; {finding.next_step}"
+    here, there = asked.adapters()
+    left = [one for one in here.examine() if one.blocks and not one.offline]
+    for finding in (*left, *(one for one in there.examine() if one.blocks)):
+        yield f"{finding.subject}: {finding.problem}; {finding.next_step}"
 
 
 def _incomplete(asked: Asked) -> Iterator[str]:

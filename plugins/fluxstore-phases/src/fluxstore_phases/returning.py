@@ -11,6 +11,7 @@ from fluxstore.adapter import Adapter, Capability, Control, HasBackup
 from fluxstore.calls import Retreat, Rollback, Routing, Told
 from fluxstore.errors import (
     BackendUnavailableError,
+    FluxstoreError,
     GateError,
     PhaseOrderError,
     UnsupportedError,
@@ -121,11 +122,13 @@ class Return:
 
     # after a disaster
 
-    def _without_target(self, error: Exception) -> Told:
+    def _without_target(self, error: FluxstoreError) -> Told:
         """Give up a target that cannot be asked, where that loss was accepted by name."""
         source, target = (self.sides.names[side] for side in (Side.SOURCE, Side.TARGET))
         controls = self.sides.controls(Side.SOURCE)
         away = {n: one for n, one in controls.items() if _is_not_sure(one)}
+        if not away:
+            raise error
         if not self.retreat.lossy:
             problem = (
                 f"{error}; what {target} acknowledged since it is the authority, and {source} has "

@@ -4,6 +4,7 @@
 ``fluxstore`` moves the data. See the tutorial in the documentation.
 """
 
+from fluxstore.aio import AsyncRecords, AsyncStore, aopen
 from fluxstore.config import Config
 from fluxstore.entity import Entities, Entity, entity, entity_of, field
 from fluxstore.errors import FluxstoreError, OutcomeUnknown
@@ -15,6 +16,8 @@ from fluxstore.store import Store, open  # noqa: A004 - fluxstore.open is the na
 from fluxstore.verbs import Records, Results, evolve
 
 __all__ = [
+    "AsyncRecords",
+    "AsyncStore",
     "Config",
     "Entities",
     "Entity",
@@ -25,6 +28,7 @@ __all__ = [
     "Records",
     "Results",
     "Store",
+    "aopen",
     "contains",
     "entity",
     "entity_of",

@@ -34,6 +34,8 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("config",),
     ("backends", "bound", "verbs"),
     ("store",),
+    ("aio_jobs",),
+    ("aio",),
     ("migration",),
     ("inference",),
     ("cli",),

@@ -1,4 +1,7 @@
-"""The application's verbs, over the reference adapter and through a real configuration."""
+"""The application's verbs, over the reference adapter and through a real configuration.
+
+Every test runs twice: on the store, and on the one for asyncio.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ from datetime import UTC, datetime
 from typing import Literal
 
 import pytest
+from awaited import AwaitedStore
 
 import fluxstore
 from fluxstore import Plugins, entity, field, hookimpl
@@ -78,9 +82,14 @@ def config(tmp_path):
     return file
 
 
+@pytest.fixture(params=[fluxstore.open, AwaitedStore], ids=["open", "aopen"])
+def open_store(request):
+    return request.param
+
+
 @pytest.fixture
-def store(config, plugins):
-    with fluxstore.open(config, plugins=plugins) as opened:
+def store(open_store, config, plugins):
+    with open_store(config, plugins=plugins) as opened:
         opened[Project].create(Project(id="p1", name="One"))
         yield opened
 
@@ -260,7 +269,7 @@ def test_a_transaction_is_all_or_nothing(store):
     assert 2 == store[Project].count()
 
 
-def test_a_transaction_that_the_authority_does_not_offer_is_refused(config):
+def test_a_transaction_that_the_authority_does_not_offer_is_refused(open_store, config):
     class Plain(ReferenceAdapter):
         def __init__(self, opening):
             super().__init__(opening)
@@ -274,14 +283,14 @@ def test_a_transaction_that_the_authority_does_not_offer_is_refused(config):
     plugins = Plugins()
     plugins.add(Offer(), name="offers")
     with (
-        fluxstore.open(config, plugins=plugins) as store,
+        open_store(config, plugins=plugins) as store,
         pytest.raises(UnsupportedError, match="transactions"),
         store.transaction(),
     ):
         pass
 
 
-def test_a_transaction_over_two_authorities_is_refused(config, plugins):
+def test_a_transaction_over_two_authorities_is_refused(open_store, config, plugins):
     class Split:
         @hookimpl
         def fluxstore_bind_write(self, entity, collections):
@@ -292,17 +301,17 @@ def test_a_transaction_over_two_authorities_is_refused(config, plugins):
     config.write_text(config.read_text() + '[backends.other]\nadapter = "reference"\n')
     plugins.add(Split(), name="split")
     with (
-        fluxstore.open(config, backend="memory", plugins=plugins) as store,
+        open_store(config, backend="memory", plugins=plugins) as store,
         pytest.raises(RoutingError, match="memory, other"),
         store.transaction(),
     ):
         pass
 
 
-def test_no_hook_is_called_between_binding_and_closing(config, plugins):
+def test_no_hook_is_called_between_binding_and_closing(open_store, config, plugins):
     called = []
     stop = plugins.watch_hooks(called.append)
-    store = fluxstore.open(config, plugins=plugins)
+    store = open_store(config, plugins=plugins)
     assert {"fluxstore_bind_read", "fluxstore_bind_write"} == set(called)
     called.clear()
     store[Project].create(Project(id="p1", name="One"))
@@ -319,7 +328,7 @@ def test_no_hook_is_called_between_binding_and_closing(config, plugins):
     stop()
 
 
-def test_an_observer_wraps_what_is_bound(config, plugins):
+def test_an_observer_wraps_what_is_bound(open_store, config, plugins):
     seen = []
 
     def noted(name):
@@ -342,13 +351,13 @@ def test_an_observer_wraps_what_is_bound(config, plugins):
             return (yield).each(noted(f"{entity.name} written"))
 
     plugins.add(Observer(), name="observer")
-    with fluxstore.open(config, plugins=plugins) as store:
+    with open_store(config, plugins=plugins) as store:
         store[Project].create(Project(id="p1", name="One"))
         store[Project].get("p1")
     assert ["projects written", "projects"] == seen
 
 
-def test_a_store_that_fails_to_open_leaves_nothing_open(config, plugins):
+def test_a_store_that_fails_to_open_leaves_nothing_open(open_store, config, plugins):
     closed = []
 
     class Refuses:
@@ -361,5 +370,5 @@ def test_a_store_that_fails_to_open_leaves_nothing_open(config, plugins):
 
     plugins.add(Refuses(), name="refuses")
     with pytest.raises(RoutingError, match="not today"):
-        fluxstore.open(config, plugins=plugins)
+        open_store(config, plugins=plugins)
     assert ["memory"] == closed

@@ -1,0 +1,420 @@
+"""Cancelled at any ``await``, a call has all its effect or none, and that is settled by then."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from stepped import cancelled_at
+
+import fluxstore
+from fluxstore import AsyncStore, Plugins, entity, field, hookimpl
+from fluxstore.adapter import Opening
+from fluxstore.testing.reference import FileMemory, ReferenceAdapter, file_of
+
+PATIENCE_SECONDS = 20
+
+
+@entity("projects")
+class Project:
+    id: str
+    name: str = ""
+
+
+@entity("tasks")
+class Task:
+    id: str
+    project_id: str = field(references="projects", on_delete="cascade")
+    title: str = ""
+
+
+class Gate:
+    """Holds a commit in the middle, its lock taken, until it is opened."""
+
+    def __init__(self) -> None:
+        self.reached, self._open = threading.Event(), threading.Event()
+        self._open.set()
+        self.error: Exception | None = None
+
+    def pass_through(self) -> None:
+        self.reached.set()
+        assert self._open.wait(PATIENCE_SECONDS)
+        if self.error is not None:
+            raise self.error
+
+    @contextmanager
+    def shut(self) -> Iterator[None]:
+        self.reached.clear()
+        self._open.clear()
+        try:
+            yield
+        finally:
+            self._open.set()
+
+    async def wait(self) -> None:
+        assert await asyncio.to_thread(self.reached.wait, PATIENCE_SECONDS)
+
+    def open(self) -> None:
+        self._open.set()
+
+
+class Setup:
+    """A configuration of one reference backend in a file; counts openings, and has a gate."""
+
+    def __init__(self, folder: Path) -> None:
+        gate = self.gate = Gate()
+        counted = self.open_adapters = set[int]()
+
+        class GatedMemory(FileMemory):
+            def save(self, state: Any) -> None:
+                gate.pass_through()
+                super().save(state)
+
+        class Counted(ReferenceAdapter):
+            def open_memory(self, opening: Opening) -> FileMemory:
+                counted.add(id(self))
+                return GatedMemory(opening.backend, file_of(opening))
+
+            def close(self) -> None:
+                counted.discard(id(self))
+                super().close()
+
+        class Offers:
+            @hookimpl
+            def fluxstore_register_adapters(self, register: Any) -> None:
+                register("reference", Counted)
+
+            @hookimpl
+            def fluxstore_register_entities(self, register: Any) -> None:
+                register(Project)
+                register(Task)
+
+        self.plugins = Plugins()
+        self.plugins.add(Offers(), name="offers")
+        self.file = folder / "fluxstore.toml"
+        self.file.write_text('[backends.main]\nadapter = "reference"\npath = "store"\n')
+
+    def aopen(self, **named: Any) -> Any:
+        return fluxstore.aopen(self.file, plugins=self.plugins, **named)
+
+    def records(self) -> dict[str, Any]:
+        """Return what a reader of its own finds in the file."""
+        with fluxstore.open(self.file, plugins=self.plugins) as store:
+            return {f"{one.id}": one for cls in (Project, Task) for one in store[cls].find()}
+
+
+@pytest.fixture
+def setup(tmp_path: Path) -> Setup:
+    return Setup(tmp_path)
+
+
+Work = Callable[[AsyncStore], Awaitable[Any]]
+BEFORE = {"p": Project(id="p", name="before"), "t": Task(id="t", project_id="p")}
+
+
+async def changed_together(store: AsyncStore) -> None:
+    async with store.transaction():
+        await store[Project].create(Project(id="new"))
+        async with store.transaction([Task]):
+            await store[Task].create(Task(id="new task", project_id="new"))
+        await store[Project].update("p", name="after")
+
+
+async def refused_together(store: AsyncStore) -> None:
+    with pytest.raises(ZeroDivisionError):  # noqa: PT012 - all of it goes
+        async with store.transaction():
+            await store[Project].create(Project(id="new"))
+            raise ZeroDivisionError
+
+
+AFTER = {
+    "p": Project(id="p", name="after"),
+    "t": BEFORE["t"],
+    "new": Project(id="new"),
+    "new task": Task(id="new task", project_id="new"),
+}
+WRITES: dict[str, tuple[Work, dict[str, Any]]] = {
+    "create": (
+        lambda store: store[Project].create(Project(id="new")),
+        BEFORE | {"new": Project(id="new")},
+    ),
+    "put": (lambda store: store[Project].put(AFTER["p"]), BEFORE | {"p": AFTER["p"]}),
+    "update": (lambda store: store[Project].update("p", name="after"), BEFORE | {"p": AFTER["p"]}),
+    "delete": (lambda store: store[Project].delete("p"), {}),
+    "transaction": (changed_together, AFTER),
+    "refused transaction": (refused_together, BEFORE),
+}
+READS: dict[str, Work] = {
+    "get": lambda store: store[Project].get("p"),
+    "get_many": lambda store: store[Project].get_many(["p"]),
+    "find": lambda store: store[Project].find(name="before"),
+    "count": lambda store: store[Project].count(),
+    "extras": lambda store: store[Project].extras("p"),
+}
+
+
+async def fill(store: AsyncStore) -> None:
+    """Make the records those of ``BEFORE``."""
+    for project in await store[Project].find():
+        await store[Project].delete(project.id)
+    await store[Project].create(BEFORE["p"])
+    await store[Task].create(BEFORE["t"])
+
+
+@pytest.mark.parametrize("again", [False, True], ids=["once", "again and again"])
+@pytest.mark.parametrize("when", ["before", "after"])
+@pytest.mark.parametrize("name", WRITES)
+def test_a_write_that_is_cancelled_has_all_its_effect_or_none(setup, name, when, again):
+    work, after = WRITES[name]
+
+    async def step(store: AsyncStore, number: int) -> bool:
+        await fill(store)
+        was_cancelled = await cancelled_at(number, lambda: work(store), when, again=again)
+        settled = setup.records()
+        await store[Project].get("p", None)
+        assert settled == setup.records()
+        assert settled in ((BEFORE, after) if was_cancelled else (after,))
+        return was_cancelled
+
+    async def main() -> None:
+        async with setup.aopen(threads=1) as store:
+            number = 1
+            while await step(store, number):
+                number += 1
+        assert number > 1
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+@pytest.mark.parametrize("name", READS)
+def test_a_read_that_is_cancelled_leaves_the_store_usable(setup, name, when):
+    async def main() -> None:
+        async with setup.aopen(threads=1) as store:
+            await fill(store)
+            number = 1
+            while await cancelled_at(number, lambda: READS[name](store), when):
+                assert BEFORE["p"] == await store[Project].get("p")
+                number += 1
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("again", [False, True], ids=["once", "again and again"])
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_opening_that_is_cancelled_leaves_nothing_open(setup, when, again):
+    async def opened_and_closed() -> None:
+        async with setup.aopen():
+            assert 1 == len(setup.open_adapters)
+
+    async def main() -> None:
+        number = 1
+        while await cancelled_at(number, opened_and_closed, when, again=again):
+            assert set() == setup.open_adapters
+            number += 1
+        assert number > 1
+        assert set() == setup.open_adapters
+
+    asyncio.run(main())
+
+
+def test_a_write_that_has_begun_is_finished_before_its_caller_hears(setup):
+    async def main() -> None:
+        async with setup.aopen() as store:
+            with setup.gate.shut():
+                writing = asyncio.create_task(store[Project].create(Project(id="p")))
+                await setup.gate.wait()
+                for _ in range(3):
+                    writing.cancel()
+                    await asyncio.sleep(0)
+                    assert not writing.done()
+                setup.gate.open()
+                with pytest.raises(asyncio.CancelledError):
+                    await writing
+            assert {"p"} == setup.records().keys()
+
+    asyncio.run(main())
+
+
+def test_a_write_that_has_not_begun_is_taken_back(setup):
+    async def main() -> None:
+        async with setup.aopen(threads=1) as store:
+            with setup.gate.shut():
+                first = asyncio.create_task(store[Project].create(Project(id="first")))
+                await setup.gate.wait()
+                second = asyncio.create_task(store[Project].create(Project(id="second")))
+                await asyncio.sleep(0)
+                second.cancel()
+                with pytest.raises(asyncio.CancelledError):
+                    await second
+                assert not first.done()
+            await first
+            assert {"first"} == setup.records().keys()
+
+    asyncio.run(main())
+
+
+def test_a_timeout_comes_when_the_outcome_is_settled(setup):
+    limits: list[asyncio.Timeout] = []
+
+    async def main() -> None:
+        async with setup.aopen() as store:
+            with setup.gate.shut():
+                writing = asyncio.create_task(hurried(store))
+                await setup.gate.wait()
+                limits[0].reschedule(0)
+                assert not (await asyncio.wait([writing], timeout=0.1))[0]
+                setup.gate.open()
+                with pytest.raises(TimeoutError):
+                    await writing
+            assert {"p"} == setup.records().keys()
+
+    async def hurried(store: AsyncStore) -> None:
+        async with asyncio.timeout(None) as limit:
+            limits.append(limit)
+            await store[Project].create(Project(id="p"))
+
+    asyncio.run(main())
+
+
+def test_what_a_cancelled_call_raised_is_the_cause(setup):
+    async def main() -> None:
+        async with setup.aopen() as store:
+            refused = asyncio.create_task(refuse(store))
+            await setup.gate.wait()
+            refused.cancel()
+            setup.gate.open()
+            with pytest.raises(asyncio.CancelledError) as caught:
+                await refused
+            assert isinstance(caught.value.__cause__, ZeroDivisionError)
+
+    async def refuse(store: AsyncStore) -> None:
+        setup.gate.error = ZeroDivisionError()
+        await store[Project].create(Project(id="p"))
+
+    with setup.gate.shut():
+        asyncio.run(main())
+
+
+def test_a_transaction_that_is_cancelled_inside_is_undone(setup):
+    async def main() -> None:
+        inside = asyncio.Event()
+
+        async def wait_inside(store: AsyncStore) -> None:
+            async with store.transaction():
+                await store[Project].create(Project(id="p"))
+                inside.set()
+                await asyncio.Event().wait()
+
+        async with setup.aopen(threads=1) as store:
+            waiting = asyncio.create_task(wait_inside(store))
+            await inside.wait()
+            waiting.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await waiting
+            assert {} == setup.records()
+            async with store.transaction():
+                await store[Project].create(Project(id="next"))
+            assert {"next"} == setup.records().keys()
+
+    asyncio.run(main())
+
+
+def test_tasks_started_inside_belong_to_the_transaction(setup):
+    async def main() -> None:
+        async with setup.aopen() as store:
+            with pytest.raises(ZeroDivisionError):  # noqa: PT012 - all of it goes
+                async with store.transaction():
+                    await asyncio.gather(
+                        *(store[Project].create(Project(id=f"p{n}")) for n in range(5))
+                    )
+                    await asyncio.wait_for(store[Project].create(Project(id="p5")), 10)
+                    assert 6 == await store[Project].count()
+                    raise ZeroDivisionError
+            assert {} == setup.records()
+
+    asyncio.run(main())
+
+
+def test_an_inner_transaction_that_fails_takes_nothing_else_with_it(setup):
+    async def main() -> None:
+        inside = asyncio.Event()
+
+        async def fail_inside(store: AsyncStore) -> None:
+            with pytest.raises(ZeroDivisionError):  # noqa: PT012 - all of it goes
+                async with store.transaction():
+                    await store[Project].create(Project(id="undone"))
+                    inside.set()
+                    await asyncio.sleep(0)
+                    raise ZeroDivisionError
+
+        async def write_meanwhile(store: AsyncStore) -> None:
+            await inside.wait()
+            await store[Project].create(Project(id="kept"))
+
+        async with setup.aopen() as store:
+            async with store.transaction():
+                await asyncio.gather(fail_inside(store), write_meanwhile(store))
+            assert {"kept"} == setup.records().keys()
+
+    asyncio.run(main())
+
+
+def test_a_task_that_outlives_its_transaction_goes_on_without_it(setup):
+    async def main() -> None:
+        over = asyncio.Event()
+
+        async def write_later(store: AsyncStore) -> None:
+            await over.wait()
+            await store[Project].create(Project(id="later"))
+
+        async with setup.aopen() as store:
+            async with store.transaction():
+                later = asyncio.create_task(write_later(store))
+                await store[Project].create(Project(id="inside"))
+            over.set()
+            await later
+            assert {"inside", "later"} == setup.records().keys()
+
+    asyncio.run(main())
+
+
+def test_others_are_not_in_the_transaction(setup):
+    async def main() -> None:
+        async with setup.aopen() as store:
+            inside, seen = asyncio.Event(), asyncio.Event()
+
+            async def look() -> int:
+                await inside.wait()
+                found = await store[Project].count()
+                seen.set()
+                return found
+
+            looking = asyncio.create_task(look())
+            async with store.transaction():
+                await store[Project].create(Project(id="p"))
+                inside.set()
+                await seen.wait()
+            assert 0 == await looking
+
+    asyncio.run(main())
+
+
+def test_transactions_wait_for_their_turn_where_there_are_many(setup):
+    async def main() -> None:
+        async def write(store: AsyncStore, name: str) -> None:
+            async with store.transaction():
+                await store[Project].create(Project(id=name))
+
+        async with setup.aopen(threads=2) as store:
+            await asyncio.gather(*(write(store, f"p{n}") for n in range(20)))
+            own = [one for one in threading.enumerate() if one.name == "fluxstore transaction"]
+            assert len(own) <= 3
+        assert 20 == len(setup.records())
+
+    asyncio.run(main())

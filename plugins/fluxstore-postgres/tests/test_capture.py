@@ -198,6 +198,17 @@ def test_a_table_made_later_is_under_the_same_control(adapter: Any) -> None:
     assert set(marks(adapter, "tracks")) == {"t"}
 
 
+def test_a_table_that_another_program_made_is_fenced_before_the_first_write(
+    adapter: Any, sql: Any, open_adapter: Any, postgres_dsn: str
+) -> None:
+    adapter.ledger.set_control("*", None, DUAL)
+    sql.execute("CREATE TABLE tracks (id text PRIMARY KEY, album_id text, name text NOT NULL)")
+    tracks = open_adapter(postgres_dsn).collection(TRACKS)
+    tracks.commit([Put("t", {"id": "t", "album_id": "a", "name": ""}, Intent.CREATE)])
+
+    assert {"t": Version(1, 1)} == marks(adapter, "tracks")
+
+
 @pytest.mark.parametrize("level", OLDER)
 @pytest.mark.parametrize("known", [None, DUAL])
 def test_an_older_snapshot_does_not_hide_a_change_of_control(

@@ -78,24 +78,6 @@ class Capture:
             made += self._made(table, [name for name in wanted if (place, name) not in known])
         return made
 
-    def missing(
-        self, unit: Unit, tables: Sequence[Table], controls: Mapping[str, Control]
-    ) -> list[Table]:
-        """Return the tables that control governs and that lack a trigger."""
-        known = {(one.place, one.name) for one in self._found(unit)}
-        return [
-            table
-            for table in tables
-            if not all(
-                ((table.schema, table.name), name) in known
-                for name in _wanted(table.entity.name, controls)
-            )
-        ]
-
-    def whole(self, table: Table) -> list[Part]:
-        """Return the statements for every trigger of *table*, for an administrator."""
-        return self._made(table, [*FENCE, *CAPTURE])
-
     def _found(self, unit: Unit) -> list[Found]:
         rows = unit.run(statement("capture", "triggers"), {"ledger": self._name})
         return [

@@ -53,6 +53,7 @@ class Database:
         self._found: Mapping[tuple[str, str], FoundTable] = {}
         self._unfit: dict[str, ConfigError] = {}
         self._has_ledger = False
+        self._unfenced: frozenset[str] = frozenset()
         self.looks = 0
         """How often the catalogue was asked: what was found then may have changed since."""
 
@@ -100,6 +101,7 @@ class Database:
             self._has_ledger = self._ledger_is_there()
             for entity in self.entities.values():
                 self._bind(entity)
+            self._unfenced = self._find_unfenced()
             self.looks += 1
 
     def make(self, entities: Sequence[Entity], *, whole: bool) -> None:
@@ -119,8 +121,8 @@ class Database:
             self.look()
             for one in self._statements_to_complete(missing, is_new=True) if whole else ():
                 unit.run(plain(one))
-            self.look()
             self._capture(unit)
+            self.look()
 
     def make_all(self) -> None:
         """Make every table and the ledger before a transaction, which they must not be part of.
@@ -203,6 +205,26 @@ class Database:
                     unit.run(plain(part))
         self._has_ledger = True  # for every thread, so not before it is committed
         return self.ledger_schema
+
+    def fence(self, entity: Entity) -> None:
+        """Bring a table under the control that there is, if another program made it since."""
+        if entity.name in self._unfenced:
+            with self._lock, self._making() as unit:
+                self._capture(unit)
+                self.look()
+
+    def _find_unfenced(self) -> frozenset[str]:
+        tables = self.tables
+        if not tables or not self._has_ledger:
+            return frozenset()
+        params = {
+            "ledger": self.ledger_schema,
+            "schemas": [table.schema for table in tables],
+            "names": [table.name for table in tables],
+            "entities": [table.entity.name for table in tables],
+        }
+        asked = statement("capture", "unfenced", ledger=identifier(self.ledger_schema))
+        return frozenset(str(row[0]) for row in self.connections.run(asked, params))
 
     def _capture(self, unit: Unit) -> None:
         """Bring new tables under the control that there is."""

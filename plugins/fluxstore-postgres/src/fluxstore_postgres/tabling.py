@@ -61,6 +61,7 @@ class Tabling:
             self.database.make([self.entity], whole=whole)
             bound = self.bound()
         self.database.refuse_if_source()
+        self.database.fence(self.entity)
         if bound is None:
             raise RuntimeError(f"the table of {self.entity.name} was made and is not there")
         return bound

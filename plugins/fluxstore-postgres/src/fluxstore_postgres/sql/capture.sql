@@ -146,6 +146,18 @@ JOIN pg_proc AS p ON p.oid = g.tgfoid
 JOIN pg_namespace AS l ON l.oid = p.pronamespace
 WHERE l.nspname = %(ledger)s AND NOT g.tgisinternal
 
+-- unfenced: tables that control governs and that no fence of this ledger stands before
+SELECT t.entity
+FROM unnest(%(schemas)s::text[], %(names)s::text[], %(entities)s::text[]) AS t (schema, name, entity)
+JOIN pg_namespace AS n ON n.nspname = t.schema
+JOIN pg_class AS c ON c.relnamespace = n.oid AND c.relname = t.name
+WHERE EXISTS (SELECT FROM {ledger}.control AS k WHERE k.entity IN (t.entity, '*'))
+  AND NOT EXISTS (
+      SELECT FROM pg_trigger AS g JOIN pg_proc AS p ON p.oid = g.tgfoid
+      JOIN pg_namespace AS l ON l.oid = p.pronamespace
+      WHERE g.tgrelid = c.oid AND l.nspname = %(ledger)s AND p.proname = 'fence'
+  )
+
 -- patience: how long to wait for each lock that a change of control or of triggers takes
 SET LOCAL lock_timeout = '200ms'
 

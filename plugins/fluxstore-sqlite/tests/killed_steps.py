@@ -6,6 +6,7 @@ what it does; with a third argument it waits for a line of input after each.
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable
 from datetime import timedelta
@@ -50,8 +51,8 @@ def _delete(adapter: SqliteAdapter) -> None:
 
 
 def _clear(adapter: SqliteAdapter) -> None:
-    for name in ("albums", "tracks"):
-        adapter.ledger.clear(adapter.ledger.marks(name, 100))
+    ledger = adapter.ledger
+    ledger.clear([*ledger.marks("albums", 100), *ledger.marks("tracks", 100)])
 
 
 def _apply(adapter: SqliteAdapter) -> None:
@@ -101,7 +102,7 @@ def main(file: str, first: str, *waits: str) -> None:
             STEPS[number](adapter)
         except FluxstoreError as error:
             print("refused", number, type(error).__name__, error, flush=True)
-            break
+            os._exit(3)  # as if it were killed now: nothing may come of what was refused
         print("done", number, flush=True)
         if waits:
             sys.stdin.readline()

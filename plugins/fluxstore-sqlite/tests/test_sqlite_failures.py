@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import shutil
+import sqlite3
 import subprocess
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import timedelta
 from pathlib import Path
 
@@ -168,10 +169,65 @@ def test_a_file_that_is_replaced_is_read_anew(file):
     assert [("a", "old"), ("b", "")] == file.run("SELECT id, name FROM albums ORDER BY id")
 
 
+def left_by_a_crash(file, folder):
+    """Return what is found of *file* where every process was killed now."""
+    folder.mkdir()
+    for path in file.path.parent.glob("app.db*"):
+        if not path.name.endswith("-shm"):
+            shutil.copy(path, folder)
+    with closing(sqlite3.connect(folder / "app.db")) as driver:
+        assert [("ok",)] == driver.execute("PRAGMA integrity_check").fetchall()
+        return [key for (key,) in driver.execute("SELECT id FROM albums ORDER BY id")]
+
+
+def test_f69_a_log_that_was_removed_loses_no_acknowledged_write(file, tmp_path):
+    adapter, other = file.open(), file.open()
+    save(adapter, Album(id="a"))
+    save(other, Album(id="b"))
+    log = file.path.with_name("app.db-wal")
+    log.unlink()
+    save(adapter, Album(id="c"))
+    assert ["a", "b", "c"] == left_by_a_crash(file, tmp_path / "first")
+
+    assert values_of(other, Album, "c") is not None
+    save(other, Album(id="d"))
+    with adapter.transaction():
+        save(adapter, Album(id="e"))
+        log.unlink()
+    assert ["a", "b", "c", "d", "e"] == left_by_a_crash(file, tmp_path / "second")
+    assert 5 == count(other, Album) == count(adapter, Album)
+
+
+BEGINS_ANEW = """
+import sqlite3, sys
+driver = sqlite3.connect(sys.argv[1], isolation_level=None)
+driver.execute("CREATE TABLE other (x)")
+print("begun", flush=True)
+sys.stdin.read()
+"""
+
+
+def test_f69_a_log_that_was_removed_and_begun_anew_is_noticed(file):
+    adapter = file.open()
+    save(adapter, Album(id="a"))
+    for suffix in ("-wal", "-shm"):
+        file.path.with_name(f"app.db{suffix}").unlink()
+    with subprocess.Popen(
+        [sys.executable, "-c", BEGINS_ANEW, file.path],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    ) as foreign:
+        assert b"begun\n" == foreign.stdout.readline()
+        words = "app.db-wal was removed or replaced while it was open.*validate"
+        with pytest.raises(BackendUnavailableError, match=words):
+            save(adapter, Album(id="b"))
+        foreign.communicate()
+
+
 FULL_DISK = """
 import resource, signal, sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import timedelta
 from pathlib import Path
 from fluxstore.adapter import Opening

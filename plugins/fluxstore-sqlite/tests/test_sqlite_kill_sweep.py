@@ -121,3 +121,39 @@ def test_f69_a_killed_process_leaves_every_step_whole_or_undone(sweep, lane, tmp
     else:
         pytest.fail("the worker never came to its end")
     assert killed > 5
+
+
+@pytest.mark.parametrize("failing", [2, 4, 5, 6, 7, 8, 9, 10, 12, 14])
+def test_f24_a_flush_that_fails_is_an_error_without_effect_even_after_a_crash(
+    failing, tmp_path, states
+):
+    file = fresh(tmp_path / "folder")
+    lines = run(file, *injecting(file, "fdatasync,fsync", f"error=EIO:when={failing}"))
+
+    _judge_refusal(lines, states, file)
+    assert "the disk failed" in lines[-1]
+
+
+@pytest.mark.parametrize("error", ["ENOSPC", "EROFS", "EIO"])
+@pytest.mark.parametrize("failing", [1, 3, 40, 90, 170, 200, 250])
+def test_f21_a_page_that_is_not_written_is_an_error_without_effect(
+    error, failing, tmp_path, states
+):
+    file = fresh(tmp_path / "folder")
+    lines = run(file, *injecting(file, "pwrite64", f"error={error}:when={failing}"))
+
+    _judge_refusal(lines, states, file)
+    words = "the disk is full" if error == "ENOSPC" else "the disk failed"
+    assert words in lines[-1]
+
+
+def _judge_refusal(lines: list[str], states: list[dict[str, object]], file: Path) -> None:
+    """Raise unless the last step was refused by name, and did nothing; then it can be done."""
+    kind = lines[-1].split()[2]
+    done = steps(lines, "done")
+    found = state(file)
+    assert 1 == steps(lines, "refused"), lines
+    assert "BackendUnavailableError" == kind, lines
+    assert (found if done else {"names": found["names"]}) == states[done], lines
+    assert STEPS - done == steps(run(file, first=done), "done")
+    assert states[-1] == state(file)

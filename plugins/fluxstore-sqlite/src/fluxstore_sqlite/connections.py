@@ -13,12 +13,19 @@ from pathlib import Path
 from typing import Protocol, TypeVar
 
 from fluxstore.adapter import Use
-from fluxstore.errors import BackendUnavailableError, FluxstoreError, UnsupportedError
+from fluxstore.errors import (
+    BackendUnavailableError,
+    FluxstoreError,
+    OutcomeUnknown,
+    UnsupportedError,
+)
 from fluxstore_sqlite import sql
-from fluxstore_sqlite.failures import BusyError, Where, no_file
+from fluxstore_sqlite.failures import BusyError, Where, is_busy, no_file
+from fluxstore_sqlite.logs import overwrite
 from fluxstore_sqlite.pool import Connection, Pool
 from fluxstore_sqlite.predicates import Predicates
 from fluxstore_sqlite.settings import Settings
+from fluxstore_sqlite.transactions import at_one_moment, begin_to_read, in_memory, savepoint
 from fluxstore_sqlite.turns import Turns
 
 T = TypeVar("T")
@@ -119,7 +126,7 @@ class Connections:
 
     def ask_at_one_moment(self, work: Callable[[sqlite3.Connection], T]) -> T:
         """Return what *work* answers; all its statements see the same moment."""
-        return self.ask(lambda driver: _at_one_moment(driver, work))
+        return self.ask(lambda driver: at_one_moment(driver, work))
 
     @contextmanager
     def snapshot(self) -> Iterator[None]:
@@ -129,7 +136,7 @@ class Connections:
         elif self.there():
             connection = self._pool.take()
             try:
-                _begin_to_read(connection.driver)
+                begin_to_read(connection.driver)
                 self._thread.view = connection
                 yield
             except sqlite3.Error as error:
@@ -216,8 +223,10 @@ class Connections:
             try:
                 connection = self._pool.take()
                 try:
+                    self._thread.connection = connection
                     yield connection.driver
                 finally:
+                    self._thread.connection = None
                     self._pool.give_back(connection)
             except sqlite3.Error as error:
                 raise self._pool.failure(error) from error
@@ -236,13 +245,14 @@ class Connections:
             if not self._has_journal:
                 self._set_journal(driver)
             self._turns.begin(driver)
+            self._pool.know_log(self._thread.connection)
             self._thread.writing = driver
             self._thread.endings = []
             try:
                 yield
                 for ending in self.endings:
                     ending()
-                driver.execute("COMMIT")
+                self._commit(driver)
             except BaseException:
                 self._undo(driver)
                 raise
@@ -250,6 +260,34 @@ class Connections:
                 _call(self.on_commit)
             finally:
                 self._thread.writing = None
+
+    def _commit(self, driver: sqlite3.Connection) -> None:
+        try:
+            driver.execute("COMMIT")
+        except sqlite3.OperationalError as error:
+            if driver.in_transaction:
+                driver.execute("ROLLBACK")
+            if not is_busy(error):
+                self._take_back(error)
+            raise
+        try:
+            self._pool.keep(self._thread.connection)
+        except BackendUnavailableError as error:
+            raise OutcomeUnknown(error.problem, next_step=error.next_step) from error
+
+    def _take_back(self, failed: sqlite3.Error) -> None:
+        """See to it that a commit that *failed* has no effect; ``OutcomeUnknown`` if it may."""
+        connection = self._pool.renewed(self._thread.connection)
+        try:
+            overwrite(connection.driver)
+        except sqlite3.Error:
+            connection.is_spoilt = True
+            raise OutcomeUnknown(
+                f"{self.path}: whether it was written is not known, the disk failed ({failed})",
+                next_step="the same op_id again has one effect; look at the system's log",
+            ) from failed
+        finally:
+            self._pool.give_back(connection)
 
     def _set_journal(self, driver: sqlite3.Connection) -> None:
         (mode,) = driver.execute("PRAGMA journal_mode").fetchone()
@@ -293,7 +331,7 @@ class Connections:
             with self.alone() as driver, self._undone(driver, "BEGIN IMMEDIATE", "ROLLBACK"):
                 yield driver
         else:
-            with _in_memory() as driver:
+            with in_memory() as driver:
                 self._pool.prepare(driver)
                 with self._undone(driver, "BEGIN", "ROLLBACK"):
                     yield driver
@@ -344,43 +382,3 @@ os.register_at_fork(after_in_child=_renew_all)
 def _call(callbacks: Sequence[Callable[[], None]]) -> None:
     for callback in callbacks:
         callback()
-
-
-def _begin_to_read(driver: sqlite3.Connection) -> None:
-    """Begin a transaction, whose moment SQLite fixes at the first read."""
-    driver.execute("BEGIN")
-    driver.execute("PRAGMA schema_version").fetchone()
-
-
-def _at_one_moment(driver: sqlite3.Connection, work: Callable[[sqlite3.Connection], T]) -> T:
-    if driver.in_transaction:
-        return work(driver)
-    driver.execute("BEGIN")
-    try:
-        return work(driver)
-    finally:
-        driver.rollback()
-
-
-@contextmanager
-def _in_memory() -> Iterator[sqlite3.Connection]:
-    driver = sqlite3.connect(":memory:", isolation_level=None)
-    try:
-        yield driver
-    finally:
-        driver.close()
-
-
-@contextmanager
-def savepoint(driver: sqlite3.Connection) -> Iterator[None]:
-    """Undo what the context did where it ends with an error, and nothing before it."""
-    driver.execute("SAVEPOINT fluxstore")
-    try:
-        yield
-    except BaseException:
-        # An error that ended the whole transaction took its savepoints along.
-        if driver.in_transaction:
-            driver.execute("ROLLBACK TO fluxstore")
-            driver.execute("RELEASE fluxstore")
-        raise
-    driver.execute("RELEASE fluxstore")

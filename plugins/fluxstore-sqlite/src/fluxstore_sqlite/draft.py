@@ -15,8 +15,8 @@ from fluxstore.records import Key
 from fluxstore_sqlite import sql
 from fluxstore_sqlite.broken import BrokenRuleError
 from fluxstore_sqlite.columns import Column, Declared, Stored
-from fluxstore_sqlite.connections import savepoint
 from fluxstore_sqlite.rows import Found, Rows, StoredRow
+from fluxstore_sqlite.transactions import savepoint
 from fluxstore_sqlite.unit import Unit
 
 _PARKING: Mapping[Declared, Callable[[], Stored]] = {

@@ -13,10 +13,10 @@ from fluxstore.records import Key, Record, Rejected
 from fluxstore_sqlite import references
 from fluxstore_sqlite.broken import BrokenRuleError
 from fluxstore_sqlite.columns import Stored
-from fluxstore_sqlite.connections import savepoint
 from fluxstore_sqlite.draft import Draft
 from fluxstore_sqlite.ledger import save_cursor, version_of
 from fluxstore_sqlite.rows import FieldRefusedError, Found, StoredRow
+from fluxstore_sqlite.transactions import savepoint
 from fluxstore_sqlite.unit import Unit
 
 

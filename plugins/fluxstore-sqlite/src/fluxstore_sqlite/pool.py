@@ -12,6 +12,7 @@ import attrs
 from fluxstore.errors import BackendUnavailableError, FluxstoreError
 from fluxstore_sqlite import collations, sql
 from fluxstore_sqlite.failures import Where, no_file, translated
+from fluxstore_sqlite.logs import Log, LostLogError, log_of, save_log
 from fluxstore_sqlite.opening import Identity, identity, uri
 from fluxstore_sqlite.predicates import Predicates
 from fluxstore_sqlite.settings import Settings
@@ -19,13 +20,17 @@ from fluxstore_sqlite.settings import Settings
 _CACHED_STATEMENTS = 512
 
 
-@attrs.frozen(eq=False)
+@attrs.define(eq=False)
 class Connection:
     """A connection, and the file that it was opened on."""
 
     driver: sqlite3.Connection
     identity: Identity
     immutable: bool
+    log: Log | None = None
+    """The ``-wal`` file that it has open, once it has used one."""
+    is_spoilt: bool = False
+    """A call of its failed in a way that nobody is to try again on its descriptors."""
 
 
 class Pool:
@@ -61,21 +66,57 @@ class Pool:
                 connection = self._idle.pop()
             except IndexError:  # another thread took the last one
                 break
-            if connection.identity == self._identity():
+            if connection.identity != self._identity():
+                connection.driver.close()
+                for forget in self.on_other_file:
+                    forget()
+            elif connection.log is None or connection.log == log_of(self.path):
                 return connection
-            connection.driver.close()
-            for forget in self.on_other_file:
-                forget()
+            else:
+                try:
+                    self._save_log(connection)
+                finally:
+                    connection.driver.close()
         return self._open()
+
+    def _save_log(self, connection: Connection) -> None:
+        """Take over what a ``-wal`` file holds that was removed while *connection* has it open."""
+        try:
+            save_log(connection.driver, self.path, connection.log)
+        except LostLogError as error:
+            raise BackendUnavailableError(
+                f"{self.path}-wal was removed or replaced while it was open: {error}",
+                backend=self.where.backend,
+                next_step="writes since its last checkpoint may be missing: validate",
+            ) from error
+        except sqlite3.Error as error:
+            raise self.failure(error) from error
 
     def give_back(self, connection: Connection) -> None:
         """Keep *connection*, whatever state it is in, for whoever comes next."""
         if connection.driver.in_transaction:
             connection.driver.rollback()
-        if self._closed:
+        self.know_log(connection)
+        if self._closed or connection.is_spoilt:
             connection.driver.close()
         else:
             self._idle.append(connection)
+
+    def know_log(self, connection: Connection) -> None:
+        """Remember which ``-wal`` file *connection* has open now that it has been used."""
+        if connection.log is None and not self._read_only:
+            connection.log = log_of(self.path)
+
+    def keep(self, connection: Connection) -> None:
+        """See to it that what was just committed is in a file that has a name."""
+        if connection.log is not None and connection.log != log_of(self.path):
+            connection.is_spoilt = True
+            self._save_log(connection)
+
+    def renewed(self, connection: Connection) -> Connection:
+        """Return a connection with descriptors of its own; the one given is not used any more."""
+        connection.is_spoilt = True
+        return self._open()
 
     def has_moved(self, connection: Connection) -> bool:
         """Tell whether what *connection* has just read may have been changed meanwhile."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import threading
+import weakref
 from collections.abc import Callable
 from typing import Any, cast
 
@@ -38,6 +40,9 @@ def require(adapter: Adapter, capability: Capability, backend: str) -> None:
         )
 
 
+_opened: weakref.WeakSet[OpenBackends] = weakref.WeakSet()
+
+
 class OpenBackends:
     """The backends of one store, each opened when it is first asked for, all closed together."""
 
@@ -47,9 +52,14 @@ class OpenBackends:
         """Take the functions that open a backend by name, and bind every entity anew."""
         self._opener = opener
         self.rebind = rebind
-        self._lock = threading.RLock()
+        self.forget()
+        _opened.add(self)
         self._open: dict[str, Adapter] = {}
         self._shared: dict[str, Closeable] = {}
+
+    def forget(self) -> None:
+        """Begin with a free lock, as a forked child must: who held it is not there."""
+        self._lock = threading.RLock()
 
     def adapter(self, name: str) -> Adapter:
         """Return the open adapter of the backend *name*."""
@@ -113,3 +123,11 @@ class EntityBackends:
     def rebind(self) -> None:
         """Bind every entity of the store anew: the phase has changed. From any thread."""
         self._backends.rebind()
+
+
+def _forget_all() -> None:
+    for one in list(_opened):
+        one.forget()
+
+
+os.register_at_fork(after_in_child=_forget_all)

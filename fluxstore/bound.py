@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
+import weakref
 from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 
@@ -15,6 +17,7 @@ from fluxstore.errors import SealedError, StalePhaseError
 T = TypeVar("T")
 PATIENCE_SECONDS = 35.0
 """How long a call waits for a phase change to end: a seal undoes itself after 30 s."""
+_bound: weakref.WeakSet[Bound] = weakref.WeakSet()
 _FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 0.001, 0.05
 
 
@@ -33,11 +36,19 @@ class Bound:
     anew it is made again, and while a cutover holds writes back it waits.
     """
 
-    def __init__(self, bind: Callable[[], Binding]) -> None:
-        """Bind, and keep how to do it again."""
-        self._bind = bind
-        self._lock = threading.Lock()
+    def __init__(self, bind: Callable[[], Binding], *, follows: bool = True) -> None:
+        """Bind, and keep how to do it again.
+
+        Where no policy *follows* the phase, binding anew would change nothing: refused is refused.
+        """
+        self._bind, self._follows = bind, follows
+        self.forget()
         self.binding = bind()
+        _bound.add(self)
+
+    def forget(self) -> None:
+        """Begin with a free lock, as a forked child must: who held it is not there."""
+        self._lock = threading.Lock()
 
     def read(self) -> Read:
         """Return reads that never go out of date."""
@@ -64,6 +75,8 @@ class Bound:
             try:
                 return pick(binding)(*args, **options)
             except (StalePhaseError, SealedError) as error:
+                if not self._follows and isinstance(error, StalePhaseError):
+                    raise
                 refused = error
 
             def renew() -> None:
@@ -105,3 +118,11 @@ def _pauses() -> Iterator[float]:
     while True:
         yield pause
         pause = min(pause * 2, _LONGEST_PAUSE_SECONDS)
+
+
+def _forget_all() -> None:
+    for one in list(_bound):
+        one.forget()
+
+
+os.register_at_fork(after_in_child=_forget_all)

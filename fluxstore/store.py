@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import TracebackType
@@ -31,6 +31,7 @@ class Store:
         """Bind every entity; hooks are asked again only when a phase changes."""
         self._config = config
         self._bound: dict[str, Bound] = {}
+        self._follows = routing.policy is not None
         self._backends = OpenBackends(
             lambda name: open_backend(config, name, plugins=plugins, use=Use.SERVE), self._rebind
         )
@@ -51,7 +52,8 @@ class Store:
             lambda: Binding(
                 plugins.bind_read(entity, collections, routing),
                 plugins.bind_write(entity, collections, routing),
-            )
+            ),
+            follows=self._follows,
         )
 
     def _rebind(self) -> None:
@@ -78,7 +80,8 @@ class Store:
         everything.
         """
         names = list(self._bound) if entities is None else [self._name(one) for one in entities]
-        with patiently(lambda: self._entered(names), self._rebind):
+        patient = patiently if self._follows else _at_once
+        with patient(lambda: self._entered(names), self._rebind):
             yield
 
     def _entered(self, names: Sequence[str]) -> ExitStack:
@@ -134,6 +137,10 @@ class Store:
     ) -> None:
         """Close the store."""
         self.close()
+
+
+def _at_once(call: Callable[[], T], _: Callable[[], None]) -> T:
+    return call()
 
 
 def open(  # noqa: A001 - fluxstore.open is the name of the API

@@ -9,7 +9,7 @@ import threading
 import time
 
 import pytest
-from phase_changes import Note, ends, marks, texts, walk
+from phase_changes import Note, ends, json, marks, texts, walk
 from two_sided import Application, Heard, Trouble, wait_until
 
 from fluxstore.errors import BackendUnavailableError, ConstraintError, FollowerError
@@ -216,16 +216,20 @@ def test_an_interrupted_wait_leaves_a_durable_write_and_a_store_that_goes_on(
         assert {"first", "a", "b"} == set(texts(sides, TARGET))
 
 
-def test_a_forked_child_has_a_leg_of_its_own(application, sides, trouble):
-    walk(sides, 1)
-    with application.open() as store:
+def test_a_forked_child_has_a_leg_and_a_watcher_of_its_own(tmp_path):
+    application = Application(tmp_path, one="json", two="json")
+    application.configure()
+    with ends(tmp_path, one=json, two=json) as both:
+        walk(both.sides(), 1)
+    with ends(tmp_path, one=json, two=json) as both, application.open() as store:
+        sides = both.sides()
         create(store, "parent")
         child = os.fork()
         if not child:
             code = 1
             try:
                 create(store, "child")
-                code = 0 if "child" in texts(sides, TARGET) else 2
+                code = 0 if {"parent", "child"} <= set(texts(sides, TARGET)) else 2
             finally:
                 os._exit(code)
         assert 0 == os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])

@@ -11,8 +11,10 @@ import pytest
 from phase_changes import Note, ends, marks, phase, records, roles, texts, walk, write
 from two_sided import Application, wait_until
 
+import fluxstore
+from fluxstore import Plugins
 from fluxstore.adapter import Control
-from fluxstore.errors import PhaseOrderError, RecordNotFoundError
+from fluxstore.errors import PhaseOrderError, RecordNotFoundError, StalePhaseError
 from fluxstore_phases.phases import Side
 
 SOURCE, TARGET = Side.SOURCE, Side.TARGET
@@ -50,7 +52,7 @@ def test_regression_03_the_source_is_written_first_and_the_target_follows(
     with application.open() as store:
         store[Note].create(Note(id="a", text="x"))
         assert {"a": "x"} == texts(sides, TARGET) == texts(sides, SOURCE)
-        assert 0 == marks(sides, SOURCE)
+        wait_until(lambda: not marks(sides, SOURCE))
         store[Note].delete("a")
         assert {} == texts(sides, TARGET)
 
@@ -173,3 +175,16 @@ def test_an_operation_that_is_repeated_after_the_cutover_has_one_effect(applicat
         walk(sides, 4)
         store[Note].create(Note(id="a", text="once"), op_id="op")
         assert ["follower", "authority"] == roles(sides)
+
+
+def test_a_store_of_one_backend_alone_hears_at_once_that_it_is_only_a_follower(application, sides):
+    walk(sides, 3)
+    plugins = Plugins.load()
+    plugins.add(application.heard, name="heard")
+    began = time.monotonic()
+    with fluxstore.open(application.configure(), backend="two", plugins=plugins) as store:
+        with pytest.raises(StalePhaseError, match="follower"):
+            store[Note].create(Note(id="a"))
+        with pytest.raises(StalePhaseError, match="follower"), store.transaction():
+            pass
+    assert time.monotonic() - began < 5

@@ -20,13 +20,11 @@ from typing import Any
 
 import attrs
 
-from fluxstore.adapter import Adapter
-from fluxstore.entity import Entity
+from fluxstore.adapter import Adapter, Mark
 from fluxstore.errors import FluxstoreError, SealedError, StalePhaseError
-from fluxstore.migration.relay import BATCH_KEYS, Carried, carry
-from fluxstore.records import Key
 from fluxstore_phases.attendant import Attendant
 from fluxstore_phases.breaker import Advice, Breaker, Health
+from fluxstore_phases.carriage import Carriage, Parcel, Written, parcels
 
 log = logging.getLogger("fluxstore.phases")
 
@@ -34,15 +32,6 @@ FACT = "follower"
 """The ledger's fact of the authority: whether some process found the follower not to follow."""
 CAPACITY = 10_000
 """How many writes may queue; more leave it to the relay."""
-
-
-@attrs.frozen
-class Written:
-    """Keys of one entity that were committed in one epoch."""
-
-    entity: Entity
-    epoch: int
-    keys: tuple[Key, ...]
 
 
 @attrs.define(eq=False)
@@ -81,6 +70,7 @@ class Leg(Attendant):
         super().forget()
         self._queue: deque[Ticket] = deque()
         self._transaction = threading.local()
+        self._carriage = Carriage(self._ends.origin, self._ends.follower)
 
     # what the application's threads do
 
@@ -92,7 +82,7 @@ class Leg(Attendant):
         """
         collected: list[Written] | None = getattr(self._transaction, "collected", None)
         if collected is not None:
-            collected.extend(written)
+            collected.extend(one.unsure() for one in written)
             return ""
         return self._follow(Ticket(written))
 
@@ -142,11 +132,14 @@ class Leg(Attendant):
         """Carry everything that is queued."""
         while self._queue and not self.is_closing():
             tickets = [self._queue.popleft() for _ in range(len(self._queue))]
+            marks: list[Mark] = []
             try:
-                self._carry_all(tickets)
+                self._carry_all(tickets, marks)
             finally:
                 for ticket in tickets:
                     ticket.done.set()
+            if marks and not self._carriage.clear(marks):
+                self._left()
         self._tell()
 
     def close(self, seconds: float = 10.0) -> None:
@@ -156,19 +149,20 @@ class Leg(Attendant):
             ticket.problem = "the store was closed"
             ticket.done.set()
 
-    def _carry_all(self, tickets: Sequence[Ticket]) -> None:
+    def _carry_all(self, tickets: Sequence[Ticket], marks: list[Mark]) -> None:
+        """Carry what *tickets* wrote; nobody waits for the *marks* of it to be cleared."""
         problems: dict[tuple[str, int], str] = {}
-        for (name, epoch), written in _together(tickets).items():
-            problems[name, epoch] = self._carried(written)
+        for parcel in parcels(chain(*(ticket.written for ticket in tickets))):
+            problems[parcel.entity.name, parcel.epoch] = self._carried(parcel, marks)
         for ticket in tickets:
             found = (problems[one.entity.name, one.epoch] for one in ticket.written)
             ticket.problem = next(filter(None, found), "")
 
-    def _carried(self, written: Written) -> str:
-        """Carry keys of one entity; return what went wrong."""
+    def _carried(self, parcel: Parcel, marks: list[Mark]) -> str:
+        """Carry one parcel; return what went wrong."""
         began = time.monotonic()
         try:
-            answers = [self._carry(written, keys) for keys in _batches(written.keys)]
+            problem, done = self._carriage.carry(parcel)
         except (StalePhaseError, SealedError) as error:
             log.debug("a phase change is under way, marks stay: %s", error)
             self._left()
@@ -178,24 +172,18 @@ class Leg(Attendant):
         except Exception as error:
             log.exception("carrying to %s failed", self._ends.follower_name)
             return self._failed(f"{type(error).__name__}: {error}")
-        return self._judged(answers, time.monotonic() - began)
-
-    def _carry(self, written: Written, keys: Sequence[Key]) -> Carried:
-        origin, follower = self._ends.origin(), self._ends.follower()
-        return carry(origin, follower, written.entity, keys, epoch=written.epoch)
-
-    def _judged(self, answers: Sequence[Carried], seconds: float) -> str:
-        held = [*chain(*(one.waiting for one in answers))]
-        refused = [*chain(*(one.quarantined for one in answers))]
-        if held:
-            return self._failed(f"{held[0].rule}: {held[0].problem}")
-        if refused:
-            return self._failed(str(refused[0].problem))
-        if seconds > self._budget_seconds:
-            self._failed(f"took {seconds * 1000:.0f} ms")
-            return ""
-        self.breaker.succeeded()
+        marks += done
+        if problem:
+            return self._failed(problem)
+        self._judge(time.monotonic() - began)
         return ""
+
+    def _judge(self, seconds: float) -> None:
+        """Count what took longer than its budget as a failure: somebody has waited for nothing."""
+        if seconds > self._budget_seconds:
+            self.breaker.failed(f"took {seconds * 1000:.0f} ms")
+        else:
+            self.breaker.succeeded()
 
     def _failed(self, problem: str) -> str:
         self.breaker.failed(problem)
@@ -226,19 +214,3 @@ def _told(name: str, health: Health) -> dict[str, Any]:
         "process": os.getpid(),
         "at": datetime.now(UTC).isoformat(timespec="seconds"),
     }
-
-
-def _together(tickets: Sequence[Ticket]) -> dict[tuple[str, int], Written]:
-    """Return what all *tickets* wrote, by entity and epoch, each key once."""
-    entities: dict[tuple[str, int], Entity] = {}
-    keys: dict[tuple[str, int], dict[Key, None]] = {}
-    for one in chain(*(ticket.written for ticket in tickets)):
-        place = one.entity.name, one.epoch
-        entities[place] = one.entity
-        keys.setdefault(place, {}).update(dict.fromkeys(one.keys))
-    return {at: Written(entities[at], at[1], tuple(keys[at])) for at in keys}
-
-
-def _batches(keys: tuple[Key, ...]) -> Iterator[tuple[Key, ...]]:
-    for at in range(0, len(keys), BATCH_KEYS):
-        yield keys[at : at + BATCH_KEYS]

@@ -11,7 +11,8 @@ from uuid import uuid4
 from fluxstore.adapter import Collection
 from fluxstore.errors import FollowerError
 from fluxstore.records import Change, Delete, Key, Put, Record, Row
-from fluxstore_phases.leg import Leg, Written
+from fluxstore_phases.carriage import Written
+from fluxstore_phases.leg import Leg
 
 Noted = Callable[[int], None]
 """Hears in which epoch a write was committed."""
@@ -107,19 +108,23 @@ class Following(Committing):
         """Make *changes*; return the records of the puts once the follower has them, or later."""
         op_id = op_id or uuid4().hex
         records = super().commit(changes, expect=expect, op_id=op_id)
-        self._followed.follow(self._written(changes, records), op_id)
+        self._followed.follow(self._written(changes, records, op_id), op_id)
         if self._cascades and any(isinstance(change, Delete) for change in changes):
             self._followed.cascaded()
         return records
 
     def _written(
-        self, changes: Sequence[Change], records: Mapping[Key, Record]
+        self, changes: Sequence[Change], records: Mapping[Key, Record], op_id: str
     ) -> Sequence[Written]:
-        """Return the keys by the epoch they were committed in: of a delete, the binding's."""
-        epochs: dict[int, list[Key]] = {}
+        """Return the keys by the epoch they were committed in: of a delete, the binding's.
+
+        Where only records were put, they are what the commit says; a delete may have changed more.
+        """
+        keys: dict[int, list[Key]] = {}
         for change in changes:
             record = records.get(change.key) if isinstance(change, Put) else None
             epoch = record.version.epoch if record is not None else 0
-            epochs.setdefault(epoch or self._epoch, []).append(change.key)
+            keys.setdefault(epoch or self._epoch, []).append(change.key)
         entity = self._collection.entity
-        return [Written(entity, epoch, tuple(keys)) for epoch, keys in epochs.items()]
+        sure = records if len(records) == len(changes) else {}
+        return [Written(entity, epoch, tuple(of), sure, op_id) for epoch, of in keys.items()]

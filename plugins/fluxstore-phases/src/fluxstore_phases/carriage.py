@@ -1,0 +1,177 @@
+"""What a leg carries, and how: the very record that was committed, or what is there now.
+
+A commit says what each of its records is now and in which version, so nothing has to be read again.
+Where that is not enough (deletes, transactions, a refusal) the relay's ``carry`` looks.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+
+import attrs
+
+from fluxstore.adapter import Adapter, Mark
+from fluxstore.entity import Entity
+from fluxstore.errors import (
+    CheckError,
+    ConstraintError,
+    FluxstoreError,
+    UnreadableRecordError,
+)
+from fluxstore.migration.relay import BATCH_KEYS, Carried, carry
+from fluxstore.records import Key, Record, Version, Versioned
+
+log = logging.getLogger("fluxstore.phases")
+
+_REFUSALS = (ConstraintError, CheckError, UnreadableRecordError)
+_REMEMBERED = 10_000
+
+
+@attrs.frozen
+class Written:
+    """Keys of one entity that were committed in one epoch by one operation.
+
+    ``records`` are what they are now, for the keys of which that is sure.
+    """
+
+    entity: Entity
+    epoch: int
+    keys: tuple[Key, ...]
+    records: Mapping[Key, Record] = attrs.field(factory=dict)
+    op_id: str = ""
+
+    def unsure(self) -> Written:
+        """Return the same keys, to be looked at: more may have become of them meanwhile."""
+        return Written(self.entity, self.epoch, self.keys)
+
+
+@attrs.define
+class Parcel:
+    """What goes to the follower together: keys of one entity in one epoch."""
+
+    entity: Entity
+    epoch: int
+    known: dict[Key, Versioned] = attrs.field(factory=dict)
+    """Committed records with the operations that made them what they are since another version."""
+    first: dict[Key, Version] = attrs.field(factory=dict)
+    """Of each known key, the first version that its operations tell of."""
+    looked_at: dict[Key, None] = attrs.field(factory=dict)
+    """Keys whose state has to be read."""
+
+    def add(self, written: Written) -> None:
+        """Put in what a call has written."""
+        for key in written.keys:
+            record = written.records.get(key)
+            if record is None or key in self.looked_at:
+                self.known.pop(key, None)
+                self.looked_at[key] = None
+            else:
+                self._add(key, record, written.op_id)
+
+    def _add(self, key: Key, record: Record, op_id: str) -> None:
+        before = self.known.get(key)
+        if before is None:
+            self.first[key] = record.version
+            self.known[key] = Versioned(key, record.version, record, (op_id,))
+        elif before.version < record.version and _follows(record.version, before.version):
+            op_ids = (*before.op_ids, op_id)
+            self.known[key] = Versioned(key, record.version, record, op_ids)
+        else:  # two calls came here in another order than they were committed in
+            del self.known[key]
+            self.looked_at[key] = None
+
+
+def parcels(written: Iterable[Written]) -> Sequence[Parcel]:
+    """Return what was *written* by entity and epoch, in the order of coming."""
+    found: dict[tuple[str, int], Parcel] = {}
+    for one in written:
+        place = one.entity.name, one.epoch
+        found.setdefault(place, Parcel(one.entity, one.epoch)).add(one)
+    return tuple(found.values())
+
+
+def _follows(version: Version, before: Version) -> bool:
+    return (version.epoch, version.seq) == (before.epoch, before.seq + 1)
+
+
+class Carriage:
+    """Carries parcels, and remembers what the follower has taken."""
+
+    def __init__(self, origin: Callable[[], Adapter], follower: Callable[[], Adapter]) -> None:
+        """Open the two sides when they are first needed."""
+        self._origin, self._follower = origin, follower
+        self._taken: dict[tuple[str, Key], Version] = {}
+
+    def carry(self, parcel: Parcel) -> tuple[str, Sequence[Mark]]:
+        """Carry *parcel*; return what holds a record of it back, and the marks to be cleared.
+
+        Raises what the backends raise; then marks stay.
+        """
+        settled = self._apply(parcel)
+        marks = [Mark(parcel.entity.name, one.key, one.version) for one in settled]
+        problems = [self._look(parcel, keys) for keys in _batches(tuple(parcel.looked_at))]
+        return next(filter(None, problems), ""), marks
+
+    def clear(self, marks: Sequence[Mark]) -> bool:
+        """Clear *marks* at the origin; tell whether that could be done."""
+        try:
+            self._origin().ledger.clear(marks)
+        except FluxstoreError as error:
+            log.debug("marks of what was carried stay: %s", error)
+            return False
+        return True
+
+    def _apply(self, parcel: Parcel) -> Sequence[Versioned]:
+        """Apply what is known; what a rule refuses is looked at one by one afterwards."""
+        if not parcel.known:
+            return ()
+        changes = self._complete(parcel)
+        try:
+            self._follower().collection(parcel.entity).apply_if_newer(changes, epoch=parcel.epoch)
+        except _REFUSALS as error:
+            log.debug("refused together, looked at singly: %s", error)
+            parcel.looked_at.update(dict.fromkeys(parcel.known))
+            return ()
+        self._remember(parcel.entity, changes)
+        return changes
+
+    def _complete(self, parcel: Parcel) -> Sequence[Versioned]:
+        """Return the changes, each with every operation that the follower may not have."""
+        taken, name = self._taken, parcel.entity.name
+        unsure = [
+            key
+            for key in parcel.known
+            if not ((before := taken.get((name, key))) and _follows(parcel.first[key], before))
+        ]
+        found = self._origin().ledger.operations(name, unsure) if unsure else {}
+        return [
+            attrs.evolve(one, op_ids=tuple(dict.fromkeys((*found.get(one.key, ()), *one.op_ids))))
+            for one in parcel.known.values()
+        ]
+
+    def _remember(self, entity: Entity, changes: Sequence[Versioned]) -> None:
+        if len(self._taken) >= _REMEMBERED:
+            self._taken.clear()
+        for one in changes:
+            self._taken[entity.name, one.key] = one.version
+
+    def _look(self, parcel: Parcel, keys: Sequence[Key]) -> str:
+        for key in keys:
+            self._taken.pop((parcel.entity.name, key), None)
+        carried = carry(self._origin(), self._follower(), parcel.entity, keys, epoch=parcel.epoch)
+        return _held_back(carried)
+
+
+def _held_back(carried: Carried) -> str:
+    """Return why the follower has not taken a record, or an empty string."""
+    for waiting in carried.waiting:
+        return f"{waiting.rule}: {waiting.problem}"
+    for refused in carried.quarantined:
+        return str(refused.problem)
+    return ""
+
+
+def _batches(keys: Sequence[Key]) -> Iterator[Sequence[Key]]:
+    for at in range(0, len(keys), BATCH_KEYS):
+        yield keys[at : at + BATCH_KEYS]

@@ -4,6 +4,14 @@ Ask for them in the ``conftest.py`` beside your ``pyproject.toml``::
 
     pytest_plugins = ["fluxstore.testing.pytest_plugin"]
 
+``reference_backend`` is an empty reference backend in a file, ``postgres_dsn`` an empty database on
+a throw-away server. An adapter's own ``backend`` fixture is what the conformance kit runs on
+(``fluxstore.testing.conformance``). Declaring ``FENCING`` there, an adapter is asked for all that a
+live migration stands on: control that is compared and set under a fence that waits for open
+transactions, reads and writes that look at it in their own atomic unit, versions, tombstones, marks
+and operations kept with the records, live batches that never beat the follower leg. Declaring
+``CAPTURE``, its ``Backend`` says in ``foreign`` how another client runs a statement.
+
 It is no ``pytest11`` entry point: that would import fluxstore into every run of pytest on a machine
 that has it installed, for all the tests that have nothing to do with it.
 """

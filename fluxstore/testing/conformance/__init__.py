@@ -10,7 +10,9 @@ A plugin's whole test file::
         return Backend(MyAdapter, MySettings(path="store"), tmp_path)
 
 What adapters may lack is a ``Capability``; a test that needs one is skipped where it is not
-declared, and another then checks that asking for it is refused. ``assert_pair`` and
+declared, and another then checks that asking for it is refused. ``FENCING`` asks for everything
+that a live migration stands on, races included; ``CAPTURE`` for ``Backend(foreign=...)``, which
+says how a client that knows nothing of fluxstore runs a statement. ``assert_pair`` and
 ``assert_any_record_crosses`` compare two backends with each other. Needs the extra
 ``fluxstore-core[testing]``.
 """

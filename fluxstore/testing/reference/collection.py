@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import attrs
 
 from fluxstore import evaluate
-from fluxstore.adapter import Batch, Merged, Page, Size
+from fluxstore.adapter import Batch, Merged, Page, Reads, Size
 from fluxstore.codec import Codec
 from fluxstore.entity import Entities, Entity
 from fluxstore.errors import (
@@ -53,7 +53,7 @@ class ReferenceCollection:
     # reading
 
     @property
-    def governed(self) -> ReferenceReads:
+    def governed(self) -> Reads:
         """The same reads, refused where control lets another backend answer."""
         return ReferenceReads(self.entity, self._answering)
 

@@ -132,6 +132,15 @@ class SidecarLedger(Books):
             )
         return control
 
+    def fence_batch(self, transaction: Transaction, entity: str, epoch: int | None) -> None:
+        """Let a batch pass to a follower; in phase off, where nobody follows, an offline copy's.
+
+        ``StalePhaseError`` as ``fence_follower``.
+        """
+        control = control_of(transaction.connection, entity)
+        if epoch is not None or (control is not None and control.phase != "off"):
+            self.fence_follower(transaction, entity, epoch)
+
     # versions
 
     def touch(

@@ -22,7 +22,7 @@ def merge(backend: Backend, place: Place, batch: Batch) -> Merged:
     """Write what differs, leave what is equal, refuse singly what breaks a rule."""
 
     def work(unit: Unit) -> Merged:
-        backend.ledger.fence_follower(unit.transaction, place.name, batch.epoch)
+        backend.ledger.fence_batch(unit.transaction, place.name, batch.epoch)
         versioned = _versioned(place, unit, batch)
         merger = Merger(backend, place, unit)
         deleted = sum(merger.delete(key) for key in batch.deletes if key not in versioned)
@@ -35,7 +35,7 @@ def merge(backend: Backend, place: Place, batch: Batch) -> Merged:
         unchanged += sum(key in versioned for key in batch.deletes)
         return Merged(written, unchanged, deleted, refused)
 
-    if not batch.records and not batch.deletes and batch.cursor is None:
+    if batch == Batch(()):
         return Merged()
     return backend.change(work)
 

@@ -205,6 +205,7 @@ def connect(path: Path, *, read_only: bool) -> sqlite3.Connection:
     with translated(path):
         connection = _opened(path, read_only=read_only)
         try:
+            connection.executescript(SQL["set_up"])
             _verify(connection, path)
         except BaseException:
             connection.close()
@@ -217,15 +218,13 @@ def _opened(path: Path, *, read_only: bool) -> sqlite3.Connection:
     mode = "?mode=ro" if read_only else "?mode=rw"
     if read_only and not has_log(path):
         mode += "&immutable=1"  # nobody is writing, and even a reader would make files otherwise
-    connection = sqlite3.connect(
+    return sqlite3.connect(
         quoted + mode,
         uri=True,
         isolation_level=None,
         check_same_thread=False,
         timeout=_BUSY_SECONDS,
     )
-    connection.executescript(SQL["set_up"])
-    return connection
 
 
 def has_log(path: Path) -> bool:

@@ -5,9 +5,15 @@ from __future__ import annotations
 import json
 import shutil
 import tomllib
+from contextlib import contextmanager
 
 import pytest
 from shell import begin, ended, inside
+
+from fluxstore import Plugins
+from fluxstore.adapter import Use
+from fluxstore.backends import open_backend
+from fluxstore.config import Config
 
 TOML = """\
 entities = ["entities"]   # ours
@@ -77,6 +83,16 @@ class Project:
 
         with fluxstore.open(self.folder / "fluxstore.toml") as store:
             return {one.id: one.text for one in store["notes"].find()}
+
+    @contextmanager
+    def ledger(self, backend):
+        plugins = Plugins.load()
+        config = Config.load(self.folder / "fluxstore.toml", plugins=plugins)
+        adapter = open_backend(config, backend, plugins=plugins, use=Use.SERVE)
+        try:
+            yield adapter.ledger
+        finally:
+            adapter.close()
 
     def to(self, phase):
         for line in STEPS[:phase]:
@@ -293,6 +309,18 @@ def test_status_says_what_blocks_the_next_step(project):
 
     assert ["validation"] == [one["gate"] for one in told["policy"]["scopes"][0]["blocked_by"]]
     assert told["next"].startswith("fluxstore validate")
+
+
+def test_status_tells_what_the_applications_found(moved):
+    differs = {"entity": "notes", "key": "a", "fields": ["text"], "kind": "diverged", "at": "now"}
+    with moved.ledger("sqlite") as ledger:
+        ledger.set_fact("follower", {"follower": "json", "follows": False, "problem": "disk full"})
+        ledger.set_fact("shadow", {"compared": 7, "dropped": 0, "count": 1, "last": [differs]})
+    told = moved.run("status").stdout
+
+    assert "json does not follow: disk full" in told
+    assert "7 compared, 1 differed" in told
+    assert "notes a: text" in told
 
 
 def test_status_watches_until_it_is_told_to_stop(live):

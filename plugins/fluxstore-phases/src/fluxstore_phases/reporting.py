@@ -13,7 +13,7 @@ from fluxstore.cli import exits
 from fluxstore.cli.render import count, duration
 from fluxstore.errors import FluxstoreError
 from fluxstore.migration import facts, relay
-from fluxstore_phases import completing, evidence, gates
+from fluxstore_phases import completing, divergences, evidence, gates, leg
 from fluxstore_phases.gates import Asked
 from fluxstore_phases.phases import PHASES, Phase, Side, phase_of
 from fluxstore_phases.settings import Settings
@@ -94,7 +94,9 @@ def _scope(sides: Sides, settings: Settings, scope: str) -> dict[str, Any]:
         "marks": behind.marks,
         "lag_seconds": round(behind.seconds, 1),
         "validation": _validation(sides, standing, entities),
-        "backfill": _backfill(sides, standing),
+        "backfill": _fact(sides, standing, facts.RUNNING),
+        "follower": _fact(sides, standing, leg.FACT),
+        "shadow_reads": _fact(sides, standing, divergences.FACT),
         "blocked_by": _blocked(sides, standing, entities),
         "rollback": _rollback(sides, standing, behind.marks),
         "next": next_step(standing),
@@ -121,9 +123,9 @@ def _validation(sides: Sides, standing: Standing, entities: Sequence[Any]) -> di
     }
 
 
-def _backfill(sides: Sides, standing: Standing) -> dict[str, Any] | None:
-    """Return how far the running backfill is, or ``None`` where none runs."""
-    found = sides.adapter(standing.holder).ledger.fact(facts.RUNNING)
+def _fact(sides: Sides, standing: Standing, name: str) -> dict[str, Any] | None:
+    """Return what the authority's ledger keeps under *name*, where it keeps anything."""
+    found = sides.adapter(standing.holder).ledger.fact(name)
     return dict(found) if isinstance(found, dict) else None
 
 
@@ -180,6 +182,17 @@ def _behind(one: dict[str, Any]) -> Iterator[str]:
             f"  validated {duration(said['age_seconds'])} ago: "
             f"{count(said['differences'], 'difference')}"
         )
+    follower, shadow = one["follower"], one["shadow_reads"]
+    if follower and not follower["follows"]:
+        yield f"  {follower['follower']} does not follow: {follower['problem']}"
+    if shadow:
+        yield f"  shadow reads: {shadow['compared']:,} compared, {shadow['count']:,} differed"
+        yield from (f"    {_divergence(each)}" for each in shadow["last"][-3:])
     if one["backfill"]:
         said = one["backfill"]
         yield f"  a backfill is {said['state']}: {count(said['records'], 'record')} passed"
+
+
+def _divergence(one: dict[str, Any]) -> str:
+    what = ", ".join(one["fields"]) or one["kind"]
+    return f"{one['entity']} {one['key']}: {what} ({one['at']})"

@@ -7,8 +7,9 @@ from typing import Any
 
 import psycopg
 import pytest
+from psycopg.sql import SQL, Identifier
 
-from fluxstore.adapter import Batch, Use
+from fluxstore.adapter import Batch, Control, Use
 from fluxstore.entity import Entities, entity_of
 from fluxstore.errors import AccessError, BackendError, ConstraintError, PlanError
 from fluxstore.query import Query
@@ -213,8 +214,28 @@ def test_missing_rights_come_with_the_sql_for_an_administrator(
 
     assert "doctor" in str(caught.value)
     assert all(one.blocks for one in found)
-    assert len(found) == 3
+    assert len(found) == 4
+    assert 'ALTER TABLE "public"."albums" OWNER TO' in str(found)
     assert (rest, saved) == ([], {"a"})
+
+
+def test_what_a_change_of_phase_lacks_comes_with_the_sql_for_an_administrator(
+    postgres_dsn: str, open_adapter: Any, sql: Any, new_role: str
+) -> None:
+    owner = open_adapter(postgres_dsn, ENTITIES)
+    owner.prepare(list(ENTITIES.values()))
+    grant = SQL("GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO {}")
+    sql.execute(grant.format(Identifier(new_role)))
+    adapter = open_adapter(psycopg.conninfo.make_conninfo(postgres_dsn, user=new_role), ENTITIES)
+    control = Control(1, "authority", "dual_write", "m1")
+    with pytest.raises(AccessError, match="doctor"):
+        adapter.ledger.set_control("*", None, control)
+    for one in adapter.examine():
+        for statement in one.statements:
+            sql.execute(statement)
+
+    assert adapter.ledger.set_control("*", None, control)
+    assert [] == [one for one in adapter.examine() if one.subject == "rights"]
 
 
 def test_a_connection_that_is_not_verified_is_noted(adapter: Any) -> None:

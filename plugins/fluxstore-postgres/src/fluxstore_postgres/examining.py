@@ -11,7 +11,7 @@ from fluxstore.errors import ConfigError
 from fluxstore_postgres.database import Database
 from fluxstore_postgres.dsn import Target
 from fluxstore_postgres.settings import Settings
-from fluxstore_postgres.statements import composed, identifier, statement
+from fluxstore_postgres.statements import Part, composed, identifier, statement
 from fluxstore_postgres.tables import Table
 
 OLDEST = 150000
@@ -103,26 +103,44 @@ def _connection(facts: Facts, target: Target, settings: Settings) -> Iterator[Fi
 def _rights(facts: Facts, database: Database) -> Iterator[Finding]:
     if database.use is Use.SOURCE:
         return
-    role = identifier(facts["role"])
+    role, named = identifier(facts["role"]), identifier(facts["database"])
     if facts["may_make_tables"] is False:
-        grant = composed("examine", "grant_tables", schema=identifier(database.schema), role=role)
-        yield Finding(
-            "rights",
-            f"{facts['role']} may not make tables in {database.schema}",
-            "let an administrator run:",
-            blocks=not _all_there(database),
-            statements=(grant.as_string(None) + ";",),
-        )
-    if not facts["may_make_schemas"] and database.known_ledger() is None:
-        named = identifier(facts["database"])
+        schema = identifier(database.schema)
+        grant = composed("examine", "grant_tables", schema=schema, role=role)
+        words = f"{facts['role']} may not make tables in {database.schema}"
+        yield _lacking(words, grant, blocks=not _all_there(database))
+    if not facts["may_make_stages"]:
+        grant = composed("examine", "grant_stages", database=named, role=role)
+        yield _lacking(f"{facts['role']} may not stage what is merged", grant)
+    if database.known_ledger() is not None:
+        yield from _ledger_rights(facts, database)
+    elif not facts["may_make_schemas"]:
         grant = composed("examine", "grant_schemas", database=named, role=role)
-        yield Finding(
-            "rights",
-            f"{facts['role']} may not make the schema {database.ledger_schema} for the ledger",
-            "let an administrator run:",
-            blocks=True,
-            statements=(grant.as_string(None) + ";",),
+        schema_name = database.ledger_schema
+        yield _lacking(
+            f"{facts['role']} may not make the schema {schema_name} for the ledger", grant
         )
+
+
+def _ledger_rights(facts: Facts, database: Database) -> Iterator[Finding]:
+    asked = statement("examine", "may_ledger")
+    rows = database.connections.run(asked, {"schema": database.ledger_schema})
+    if not rows[0][0]:
+        parts = {"schema": identifier(database.ledger_schema), "role": identifier(facts["role"])}
+        grants = [composed("examine", f"grant_ledger{rest}", **parts) for rest in ("", "_tables")]
+        yield _lacking(f"{facts['role']} may not use the ledger {database.ledger_schema}", *grants)
+
+
+def _lacking(problem: str, *grants: Part, blocks: bool = True, offline: bool = False) -> Finding:
+    """Return the finding that rights are missing, with what an administrator must run."""
+    return Finding(
+        "rights",
+        problem,
+        "let an administrator run:",
+        blocks=blocks,
+        statements=tuple(grant.as_string(None) + ";" for grant in grants),
+        offline=offline,
+    )
 
 
 def _all_there(database: Database) -> bool:
@@ -141,16 +159,27 @@ def _tables(facts: Facts, database: Database) -> Iterator[Finding]:
 
 
 def _table_rights(facts: Facts, database: Database, table: Table) -> Iterator[Finding]:
-    name = table.path.as_string(None)
-    asked = statement("examine", "may")
-    may_read, may_write = database.connections.run(asked, {"table": name})[0]
-    if may_read and (may_write or database.use is Use.SOURCE):
-        return
-    grant = composed("examine", "grant_table", table=table.path, role=identifier(facts["role"]))
-    yield Finding(
-        "rights",
-        f"{facts['role']} may not {'write' if may_read else 'read'} {table.words}",
-        "let an administrator run:",
-        blocks=True,
-        statements=(grant.as_string(None) + ";",),
-    )
+    asked, role = statement("examine", "may"), identifier(facts["role"])
+    named = {"table": table.path.as_string(None)}
+    may_read, may_write, owner, is_superuser = database.connections.run(asked, named)[0]
+    is_source = database.use is Use.SOURCE
+    if not may_read or not (may_write or is_source):
+        grant = composed("examine", "grant_table", table=table.path, role=role)
+        verb = "write" if may_read else "read"
+        yield _lacking(f"{facts['role']} may not {verb} {table.words}", grant)
+    if owner is not None and not is_source:
+        name = "give_table" if is_superuser else "grant_owner"
+        parts = {"owner": identifier(owner), "table": table.path, "role": role}
+        grants = [composed("examine", name, **parts), *_grants_to_capture(facts, database)]
+        words = f"{facts['role']} may not make triggers on {table.words}, as phases need them"
+        yield _lacking(words, *grants, offline=True)
+
+
+def _grants_to_capture(facts: Facts, database: Database) -> Sequence[Part]:
+    asked, named = statement("examine", "may_capture"), {"schema": database.ledger_schema}
+    rows = database.connections.run(asked, named)
+    if not rows or rows[0][0]:
+        return ()
+    parts = {"schema": identifier(database.ledger_schema), "role": identifier(facts["role"])}
+    names = ("grant_ledger_making", "grant_ledger_functions")
+    return [composed("examine", name, **parts) for name in names]

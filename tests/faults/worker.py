@@ -5,6 +5,7 @@ from __future__ import annotations
 import pickle
 import signal
 import sys
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -35,9 +36,18 @@ def work() -> None:
         if job.ready:
             Path(job.ready).touch()
         stop = Path(job.stop) if job.stop else None
-        Actor(store[job.entity], history, job).run(
-            lambda: bool(stopping) or (stop is not None and stop.exists())
-        )
+
+        def act(thread: int) -> None:
+            Actor(store[job.entity], history, job, thread).run(
+                lambda: bool(stopping) or (stop is not None and stop.exists())
+            )
+
+        others = [threading.Thread(target=act, args=(n,)) for n in range(1, job.threads)]
+        for other in others:
+            other.start()
+        act(0)
+        for other in others:
+            other.join()
     history.close()
 
 

@@ -13,7 +13,7 @@ from typing import LiteralString
 
 import psycopg
 from psycopg import sql
-from psycopg.conninfo import make_conninfo
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from fluxstore.testing.databases import temporary_reachable_folder
 from fluxstore_postgres.embedded import EmbeddedServer, processes
@@ -35,6 +35,12 @@ class Server:
         with psycopg.connect(self.conninfo, autocommit=True) as connection:
             connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
         return make_conninfo(self.conninfo, dbname=name)
+
+    @property
+    def socket(self) -> str:
+        """The path of its Unix socket, for a proxy in front of it."""
+        found = conninfo_to_dict(self.conninfo)
+        return f"{found['host']}/.s.PGSQL.{found['port']}"
 
     def start(self) -> None:
         """Start it again; the address stays what it was."""
@@ -81,6 +87,14 @@ class Server:
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
             " WHERE pid <> pg_backend_pid() AND backend_type = 'client backend'"
         )
+
+    @contextmanager
+    def locked(self, dsn: str, statement: LiteralString) -> Iterator[None]:
+        """Hold what one statement locks in a database while the context lasts."""
+        with psycopg.connect(dsn) as connection:
+            connection.execute(statement)
+            yield
+            connection.rollback()
 
     def remove(self) -> None:
         """Stop it and delete its data."""

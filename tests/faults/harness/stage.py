@@ -10,7 +10,9 @@ from random import Random
 from typing import Any, TypeVar
 
 import attrs
+from psycopg.conninfo import make_conninfo
 
+from fluxstore.testing.proxy import Proxy
 from harness.crew import Crew
 from harness.disks import Disk, disk
 from harness.history import Call, Entries
@@ -98,16 +100,30 @@ class Stage:
             self._server = self._stack.enter_context(own_server())
         return self._server
 
+    def proxy(self) -> Proxy:
+        """Return a proxy in front of the run's server."""
+        return self._stack.enter_context(Proxy(self.server.socket))
+
     def disk(self, kind: str = "ext4") -> Disk:
         """Return a disk of the run's own."""
         return self._stack.enter_context(disk(self.place("disk"), kind))
 
     def project(
-        self, *, data: Path | None = None, database: Path | None = None, **setup: Any
+        self,
+        *,
+        data: Path | None = None,
+        database: Path | None = None,
+        proxy: Proxy | None = None,
+        **setup: Any,
     ) -> Project:
-        """Return a new project with the case's backends, in phase ``off``."""
+        """Return a new project with the case's backends, in phase ``off``.
+
+        PostgreSQL is reached through *proxy*, where there is one.
+        """
         chosen = Setup(source=self.case.source, target=self.case.target, **setup)
         dsn = self.server.new_database() if "postgres" in {chosen.source, chosen.target} else ""
+        if proxy is not None:
+            dsn = make_conninfo(dsn, host="127.0.0.1", port=proxy.port)
         return Project(self.place("project"), chosen, data=data, database=database, dsn=dsn)
 
     def crew(self, project: Project, prefix: Sequence[str] = ()) -> Crew:

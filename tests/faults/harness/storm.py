@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 
 from harness.crew import Crew, wait_until
 from harness.migration import Migration
+from harness.pauses import pause
 from harness.project import Project
 from harness.stage import Stage
 
@@ -20,25 +22,34 @@ PROGRESS_BYTES = 15_000
 def storm(
     stage: Stage,
     project: Project,
-    fault: AbstractContextManager[object],
+    fault: Callable[[], AbstractContextManager[object]],
     *,
     named: Sequence[str] = (),
-    writers: int = 3,
-    steps_per_second: float = 60,
     parts: int = 1,
+    most_milliseconds: float | None = None,
 ) -> Crew:
     """Let writers and a reader work before, during and after a fault; judge what came of it.
 
     *named* are the verbs that may fail with a named error; everything else must succeed.
+    *most_milliseconds* is what the fault may add to the time of a write (p99).
     """
-    crew = begun(stage, project, writers=writers, steps_per_second=steps_per_second)
+    crew = begun(stage, project)
+    calm = time.monotonic_ns()
     get_on(crew)
+    began = time.monotonic_ns()
     for _ in range(parts):
-        with fault:
+        with fault():
             get_on(crew)
         get_on(crew)
+    ended = time.monotonic_ns()
     crew.finish()
-    stage.judge(project, [*crew.before, *crew.history()], named=named)
+    calls = crew.history()
+    before, during = pause(calls, calm, began), pause(calls, began, ended)
+    stage.facts |= {"calm": str(before), "fault": str(during)}
+    stage.judge(project, [*crew.before, *calls], named=named)
+    if most_milliseconds is not None:
+        added = during.p99 - before.p99
+        stage.require(added <= most_milliseconds, f"writes took {added:.0f} ms longer (p99)")
     return crew
 
 

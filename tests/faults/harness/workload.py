@@ -45,6 +45,7 @@ class Job:
     mixture: Mapping[str, int] = MIXTURE
     script: tuple[tuple[Verb, str], ...] = ()
     steps: int | None = None
+    threads: int = 1
     steps_per_second: float = 0.0
     """0: as fast as it goes."""
     patience_seconds: float = 30.0
@@ -58,10 +59,11 @@ class Job:
 class Actor:
     """Does the steps of one process and says so in its history."""
 
-    def __init__(self, records: Records[Any], history: History, job: Job) -> None:
+    def __init__(self, records: Records[Any], history: History, job: Job, thread: int = 0) -> None:
         """Act on *records*; operation ids begin with the worker's name."""
         self._records, self._history, self._job = records, history, job
-        self._random = Random(f"{job.seed} {job.worker}")
+        self._name = f"{job.worker}/{thread}" if thread else job.worker
+        self._random = Random(f"{job.seed} {self._name}")
         self._number = 0
         self._absent: list[str] = []
 
@@ -88,7 +90,7 @@ class Actor:
     def act(self, verb: Verb, key: str) -> None:
         """Do one operation."""
         self._number += 1
-        op = f"{self._job.worker}:{self._number}"
+        op = f"{self._name}:{self._number}"
         self._history.begin(op, verb, key)
         told = _Told()
         with self._saying(op, told):

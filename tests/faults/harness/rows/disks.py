@@ -25,14 +25,14 @@ def full_disk(stage: Stage) -> None:
     """Let writers meet a disk without room, and go on once there is room again."""
     with small_disk(stage.place("small"), "24m") as place:
         project = stage.project(data=place / "data")
-        storm(stage, project, filled(place), named=WRITES)
+        storm(stage, project, lambda: filled(place), named=WRITES)
 
 
 def full_follower(stage: Stage) -> None:
     """Fill the disk of the JSON files while they follow: no caller notices."""
     with small_disk(stage.place("small"), "24m") as place:
         project = stage.project(data=place / "data", database=stage.place("database"))
-        storm(stage, project, filled(place))
+        storm(stage, project, lambda: filled(place))
 
 
 def failing_calls(stage: Stage, error: str) -> None:

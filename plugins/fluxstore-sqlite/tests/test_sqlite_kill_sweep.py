@@ -88,8 +88,9 @@ def fresh(folder: Path) -> Path:
 
 def injecting(file: Path, calls: str, what: str) -> list[str]:
     """Return what tells strace to do *what* at calls on *file* and those beside it."""
-    beside = [file.parent, *(Path(f"{file}{end}") for end in ("", "-wal", "-shm", "-queue"))]
-    paths = [part for path in beside for part in ("-P", str(path))]
+    beside = [Path(f"{file}{end}") for end in ("", "-wal", "-shm", "-queue")]
+    killed = "KILL" in what  # SQLite bears a failure elsewhere, or says nothing of it
+    paths = [part for path in beside[: None if killed else 2] for part in ("-P", str(path))]
     return [*paths, "-e", f"trace={calls}", "-e", f"inject={calls}:{what}"]
 
 
@@ -123,7 +124,7 @@ def test_f69_a_killed_process_leaves_every_step_whole_or_undone(sweep, lane, tmp
     assert killed > 5
 
 
-@pytest.mark.parametrize("failing", [2, 4, 5, 6, 7, 8, 9, 10, 12, 14])
+@pytest.mark.parametrize("failing", [2, 3, 4, 6, 7, 8, 9, 10, 12, 14])
 def test_f24_a_flush_that_fails_is_an_error_without_effect_even_after_a_crash(
     failing, tmp_path, states
 ):
@@ -135,7 +136,7 @@ def test_f24_a_flush_that_fails_is_an_error_without_effect_even_after_a_crash(
 
 
 @pytest.mark.parametrize("error", ["ENOSPC", "EROFS", "EIO"])
-@pytest.mark.parametrize("failing", [1, 3, 40, 90, 170, 200, 250])
+@pytest.mark.parametrize("failing", [2, 3, 40, 90, 170, 200, 250])
 def test_f21_a_page_that_is_not_written_is_an_error_without_effect(
     error, failing, tmp_path, states
 ):

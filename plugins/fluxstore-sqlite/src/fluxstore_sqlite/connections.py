@@ -290,10 +290,12 @@ class Connections:
             self._pool.give_back(connection)
 
     def _set_journal(self, driver: sqlite3.Connection) -> None:
+        wanted = self._settings.journal
         (mode,) = driver.execute("PRAGMA journal_mode").fetchone()
-        if mode != self._settings.journal:
-            driver.execute(sql.pragma("journal_mode", self._settings.journal))
-        self._has_journal = True
+        if mode != wanted:
+            # Where that fails SQLite says so only by the mode that stays; the next write tries.
+            (mode,) = driver.execute(sql.pragma("journal_mode", wanted)).fetchone()
+        self._has_journal = mode == wanted
 
     def _look_at_journal(self) -> None:
         self._has_journal = False

@@ -5,14 +5,15 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 from governed import Pair, held, parents_first
+from live_ends import real_pair
 from moving import ENTITIES, Member, Note, Team, User, by_entity, everything
+from under_load import Plan, wrong
 
-from fluxstore.adapter import Adapter, Batch
+from fluxstore.adapter import Batch
 from fluxstore.entity import entity_of
 from fluxstore.migration.backfill import backfill
 from fluxstore.migration.confirm import validate_live
@@ -20,20 +21,10 @@ from fluxstore.migration.differences import Kind
 from fluxstore.migration.live import Live, live_of
 from fluxstore.migration.liverepair import apply_live_plan, undo_live
 from fluxstore.migration.options import Options
-from fluxstore.migration.plan import End
 from fluxstore.migration.relay import drain
 from fluxstore.migration.repair import plan_live_repair
 from fluxstore.records import Record
-from fluxstore.settings import Secret
-from fluxstore.testing.backend import Backend
 from fluxstore.testing.databases import DatabaseServer
-from fluxstore_json.adapter import JsonAdapter
-from fluxstore_json.settings import EntitySettings as JsonEntity
-from fluxstore_json.settings import Settings as JsonSettings
-from fluxstore_postgres.adapter import PostgresAdapter
-from fluxstore_postgres.settings import Settings as PostgresSettings
-from fluxstore_sqlite.adapter import SqliteAdapter
-from fluxstore_sqlite.settings import Settings as SqliteSettings
 
 NOTES = entity_of(Note)
 CLASSES = (Team, User, Member, Note)
@@ -48,32 +39,10 @@ WAYS = (
 FEW = ("json-postgres", "postgres-sqlite", "sqlite-json")
 
 
-def opened(kind: str, name: str, folder: Path, *, held: ExitStack, server: DatabaseServer) -> End:
-    folder.mkdir()
-    within = {"members": JsonEntity(within="teams", parent={"team_id": "id"})}
-    adapter: type[Adapter]
-    if kind == "json":
-        adapter, settings, own = JsonAdapter, JsonSettings(path="data", checkpoint="1s"), within
-    elif kind == "sqlite":
-        adapter, settings, own = SqliteAdapter, SqliteSettings(path="store.db"), {}
-    else:
-        dsn = held.enter_context(server.database())
-        adapter, settings, own = PostgresAdapter, PostgresSettings(dsn=Secret(dsn)), {}
-    backend = Backend(adapter, settings, folder, own, name)
-    return End(name, held.enter_context(backend.opened(ENTITIES)), "1.0")
-
-
 @pytest.fixture(params=WAYS)
 def both(request, tmp_path: Path, postgres_server: DatabaseServer) -> Iterator[Pair]:
-    kinds = request.param.split("-")
-    with ExitStack() as held:
-        ends = [
-            opened(kind, name, tmp_path / name, held=held, server=postgres_server)
-            for kind, name in zip(kinds, ("source", "target"), strict=True)
-        ]
-        for end in ends:
-            end.adapter.prepare(parents_first())
-        yield Pair(*ends)
+    with real_pair(request.param, tmp_path, postgres_server) as made:
+        yield made
 
 
 def live(both: Pair) -> Live:
@@ -191,3 +160,9 @@ def test_what_only_the_follower_has_is_told_and_deleted(both: Pair) -> None:
     report = run(both, delete_extra=1)
     assert (1, 0) == (by_entity(report)["notes"].deleted, report.exit_code)
     assert same(both)
+
+
+@pytest.mark.parametrize("both", FEW, indirect=True)
+def test_writers_raise_no_false_alarm_and_hide_no_difference(both: Pair) -> None:
+    """The short form; ``tests/support/under_load.py`` says how to play the full one."""
+    assert [] == wrong(both, Plan(runs=1, differences=35))

@@ -152,7 +152,6 @@ def test_sides_that_change_places_end_it() -> None:
 
 
 def test_writers_at_work_raise_no_false_alarm_and_hide_no_difference(record_property) -> None:
-    """The short form; the full one of ten runs at 200 writes a second is in ``tests/faults``."""
     both = filled(*(Note(id=n, text="same") for n in range(200)), touched=20)
     plant(both, records=(note(150, "planted"),), deletes=(160,))
     done, count = threading.Event(), 0

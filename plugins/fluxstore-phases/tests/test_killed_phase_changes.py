@@ -27,7 +27,7 @@ from phase_changes import (
 
 from fluxstore.migration import relay
 from fluxstore.testing.databases import postgres_dsn, postgres_server, reachable_folder
-from fluxstore_phases import completing, recovery
+from fluxstore_phases import archiving, completing, recovery
 from fluxstore_phases.phases import Side
 from fluxstore_phases.standing import ALL
 from fluxstore_phases.steps import Walk
@@ -107,6 +107,8 @@ def finish(sides, to: int) -> None:
     Walk(sides).to(phase(to))
     assert to == sides.standing(ALL).phase.number
     assert sides.standing(ALL).state.done
+    if to == 5:
+        assert archiving.is_kept(sides, sides.standing(ALL))
 
 
 def converge(sides, holder: Side) -> None:

@@ -10,7 +10,7 @@ from fluxstore.migration import relay
 from fluxstore.migration.backfill import backfill
 from fluxstore.migration.live import live_of
 from fluxstore.migration.plan import End
-from fluxstore_phases import completing
+from fluxstore_phases import archiving, completing
 from fluxstore_phases.phases import Side
 from fluxstore_phases.standing import ALL
 from fluxstore_phases.steps import Walk
@@ -136,6 +136,17 @@ def test_complete_archives_the_source_with_all_that_was_written_before(sides):
 
     assert ["archived", "authority"] == roles(sides)
     assert {"a": "new"} == texts(sides, SOURCE)
+
+
+def test_the_archive_has_a_manifest_of_what_it_holds(sides):
+    write(sides, SOURCE, "a", "x")
+    write(sides, SOURCE, "b", "y")
+    walk(sides, 5)
+    kept = archiving.manifest(sides, ALL)["entities"]
+    again = archiving.keep_manifest(sides, ALL)["entities"]
+
+    assert {"notes": 2, "teams": 0} == {name: one["records"] for name, one in kept.items()}
+    assert kept == again
 
 
 def test_reopened_the_source_gets_what_was_written_while_it_was_archived(sides):

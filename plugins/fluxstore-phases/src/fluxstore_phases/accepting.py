@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from fluxstore.entity import Entity
@@ -16,7 +16,7 @@ from fluxstore_phases.standing import Standing
 
 def left_behind(sides: Sides, standing: Standing, entity: Entity) -> Iterator[Rejected]:
     """Yield what is in quarantine of *entity* at either side and was not accepted as it is."""
-    known = _accepted(sides, standing, entity)
+    known = accepted(sides, standing, entity)
     for side in BOTH:
         for one in sides.adapter(side).ledger.quarantine(entity.name):
             if known.get(_name(one)) != _why(one):
@@ -26,7 +26,7 @@ def left_behind(sides: Sides, standing: Standing, entity: Entity) -> Iterator[Re
 def is_accepted(sides: Sides, standing: Standing, rejected: Rejected) -> bool:
     """Tell whether it was accepted that this record stays behind, for this reason."""
     entity = sides.entities[rejected.problem.entity]
-    return _accepted(sides, standing, entity).get(_name(rejected)) == _why(rejected)
+    return accepted(sides, standing, entity).get(_name(rejected)) == _why(rejected)
 
 
 def accept(sides: Sides, standing: Standing, entity: Entity, key: str) -> Rejected:
@@ -46,13 +46,14 @@ def accept(sides: Sides, standing: Standing, entity: Entity, key: str) -> Reject
             f"{entity.name} {shortened(key)} is not in quarantine",
             next_step="see `fluxstore phase show` for what is",
         )
-    known = _accepted(sides, standing, entity) | {key: _why(found[0])}
+    known = dict(accepted(sides, standing, entity)) | {key: _why(found[0])}
     fact = {"migration": standing.migration, "accepted_at": time.time(), "keys": known}
     sides.adapter(Side.TARGET).ledger.set_fact(_fact(entity), fact)
     return found[0]
 
 
-def _accepted(sides: Sides, standing: Standing, entity: Entity) -> dict[str, Any]:
+def accepted(sides: Sides, standing: Standing, entity: Entity) -> Mapping[str, Any]:
+    """Return what may stay behind of *entity*: keys, or files, and the reasons."""
     fact = sides.adapter(Side.TARGET).ledger.fact(_fact(entity))
     if not fact or fact["migration"] != standing.migration:
         return {}

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from fluxstore.adapter import Adapter, Control
+from fluxstore.codec import Codec
 from fluxstore.entity import Entity
 from fluxstore.errors import GateError
 from fluxstore.migration import relay
 from fluxstore.migration.identity import key_digest, record_digest
+from fluxstore_phases import accepting
 from fluxstore_phases.phases import PHASES, Side
 from fluxstore_phases.sides import PATIENCE_SECONDS, Sides
 from fluxstore_phases.standing import Standing
@@ -27,16 +29,17 @@ def archive(sides: Sides, standing: Standing) -> None:
     """
     source, target = standing.held(Side.SOURCE), standing.held(Side.TARGET)
     entities = sides.governed(standing.scope)
+    behind = {one.name: accepting.accepted(sides, standing, one) for one in entities}
     origin, follower = sides.adapter(Side.TARGET), sides.adapter(Side.SOURCE)
     drained = relay.drain(
         origin,
         follower,
         entities,
         epoch=source.epoch,
-        stopped=lambda: not _older(origin, entities, target.epoch),
+        stopped=lambda: not _older(origin, entities, behind, target.epoch),
         patience_seconds=PATIENCE_SECONDS,
     )
-    if left := _older(origin, entities, target.epoch):
+    if left := _older(origin, entities, behind, target.epoch):
         why = drained.waiting[0].problem if drained.waiting else "another relay is at it"
         raise GateError(
             f"changes of {left} from before phase 5 are not at the source yet: {why}",
@@ -49,11 +52,18 @@ def archive(sides: Sides, standing: Standing) -> None:
     keep_manifest(sides, standing.scope)
 
 
-def _older(origin: Adapter, entities: Sequence[Entity], epoch: int) -> str:
-    """Return the name of an entity with a mark from before *epoch*; the oldest mark comes first."""
+def _older(
+    origin: Adapter, entities: Sequence[Entity], behind: Mapping[str, Collection[str]], epoch: int
+) -> str:
+    """Return the name of an entity with a mark from before *epoch* that may not stay *behind*.
+
+    The oldest marks come first, and one that is made again goes to the end.
+    """
     for entity in entities:
-        if any(mark.version.epoch < epoch for mark in origin.ledger.marks(entity.name, 1)):
-            return entity.name
+        text, known = Codec.of(entity).key_text, behind[entity.name]
+        for mark in origin.ledger.marks(entity.name, 1 + len(known)):
+            if mark.version.epoch < epoch and text(mark.key) not in known:
+                return entity.name
     return ""
 
 
@@ -65,6 +75,15 @@ def manifest_name(scope: str) -> str:
 def manifest(sides: Sides, scope: str) -> Any:
     """Return what the archived source holds, as it was written down, or ``None``."""
     return sides.adapter(Side.SOURCE).ledger.fact(manifest_name(scope))
+
+
+def is_kept(sides: Sides, standing: Standing) -> bool:
+    """Tell whether the manifest of this archive was written down."""
+    found, source = manifest(sides, standing.scope), standing.held(Side.SOURCE)
+    return bool(found) and (found["migration"], found["epoch"]) == (
+        standing.migration,
+        source.epoch,
+    )
 
 
 def keep_manifest(sides: Sides, scope: str) -> Any:

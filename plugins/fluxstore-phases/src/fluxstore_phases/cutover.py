@@ -87,6 +87,12 @@ class Cutover:
         records differ: then everything is as it was, in a new epoch.
         """
         standing = self.sides.standing(self.scope)
+        if standing.state.name != "settled" or standing.holder is not self.here:
+            raise GateError(
+                f"both sides at one epoch expected: {standing.state.means}",
+                gate="control",
+                next_step="run again: what was begun is finished first",
+            )
         self.entities = self.sides.governed(self.scope)
         self.ours, self.theirs = standing.held(self.here), standing.held(self.there)
         for step in STEPS:

@@ -65,9 +65,7 @@ class Return:
             )
         names = [one.scope for one in away]
         if not names:
-            name = self.sides.names[Side.SOURCE]
-            line = f"{name} is the authority already; `fluxstore phase set off` ends the migration"
-            return Told({"scopes": [], "authority": name}, [line])
+            return _already(self.sides.names[Side.SOURCE])
         if self.retreat.dry_run:
             line = f"would back up {self.sides.names[Side.SOURCE]}, then go back to {SHADOW.name}"
             return Told({"scopes": names, "dry_run": True}, [f"{', '.join(names)}: {line}"])
@@ -128,6 +126,8 @@ class Return:
         controls = self.sides.controls(Side.SOURCE)
         away = {n: one for n, one in controls.items() if _is_not_sure(one)}
         if not away:
+            if controls:
+                return _already(source)
             raise error
         if not self.retreat.lossy:
             problem = (
@@ -156,6 +156,11 @@ class Return:
         self.retreat.tell(f"{scope}: {told(control)} → {told(alone)}")
         self.sides.turn(Side.SOURCE, scope, control, alone, purge=True)
         self._tell(scope, OFF.name, alone.epoch)
+
+
+def _already(name: str) -> Told:
+    line = f"{name} is the authority already; `fluxstore phase set off` ends the migration"
+    return Told({"scopes": [], "authority": name}, [line])
 
 
 def _is_not_sure(control: Control) -> bool:

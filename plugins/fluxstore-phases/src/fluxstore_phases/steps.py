@@ -13,7 +13,7 @@ import attrs
 
 from fluxstore.adapter import Control
 from fluxstore.errors import BackendUnavailableError, GateError
-from fluxstore_phases import completing, gates, recovery
+from fluxstore_phases import archiving, completing, gates, recovery
 from fluxstore_phases.cutover import BUDGET_SECONDS, Cutover, Tell
 from fluxstore_phases.gates import Asked
 from fluxstore_phases.phases import OFF, PHASES, Phase, Side
@@ -129,6 +129,8 @@ class Walk:
             return gates.neighbour(standing.phase, wanted)
         if wanted is OFF and standing.state.name == "entering":
             recovery.stay_off(self.sides, standing)
+        if standing.state.name == "complete" and not archiving.is_kept(self.sides, standing):
+            archiving.keep_manifest(self.sides, self.scope)
         return None
 
     def _take(self, after: Phase) -> Taken:

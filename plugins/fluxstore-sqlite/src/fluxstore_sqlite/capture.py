@@ -8,6 +8,8 @@ from contextlib import contextmanager
 
 from fluxstore.adapter import Control
 from fluxstore_sqlite import sql
+from fluxstore_sqlite.found import found_columns
+from fluxstore_sqlite.sql.indexed import expressions
 from fluxstore_sqlite.sql.triggers import (
     ROW_NUMBER,
     Compared,
@@ -88,7 +90,8 @@ def _triggers(driver: sqlite3.Connection, table: Table) -> Mapping[str, str]:
     kind = driver.execute(_of("kind"), (table.name,)).fetchone()
     if kind is None or not kind[0]:
         return {}  # a view, which takes no writes
-    return triggers(table, list(_unique_groups(driver, table, has_numbers=not kind[1])))
+    groups = list(_unique_groups(driver, table, has_numbers=not kind[1]))
+    return triggers(table, groups, [column.name for column in found_columns(driver, table.name)])
 
 
 def _unique_groups(
@@ -96,13 +99,20 @@ def _unique_groups(
 ) -> Iterator[Unique]:
     key = {column.name.lower() for column in table.key}
     for name, _ in driver.execute(_of("unique_indexes"), (table.name,)).fetchall():
-        group = tuple(
-            Compared(column, "" if collation == "BINARY" else collation)
-            for column, collation in driver.execute(_of("index_columns"), (name,))
-            if column is not None
-        )
+        group = _unique_group(driver, name)
         exact = {one.column.lower() for one in group if not one.collation}
-        if group and not key <= exact:  # else it is a row with the same key
+        if not key <= exact:  # else it is a row with the same key
             yield group
     if has_numbers:
         yield (Compared(ROW_NUMBER),)
+
+
+def _unique_group(driver: sqlite3.Connection, index: str) -> Unique:
+    columns = driver.execute(_of("index_columns"), (index,)).fetchall()
+    parts = [""] * len(columns)
+    if any(column is None for column, _ in columns):
+        parts = expressions(driver.execute(_of("index"), (index,)).fetchone()[0])
+    return tuple(
+        Compared(column or "", "" if collation == "BINARY" else collation, "" if column else part)
+        for (column, collation), part in zip(columns, parts, strict=True)
+    )

@@ -71,6 +71,6 @@ def _triggers(driver: sqlite3.Connection, tables: Tables) -> Iterator[Finding]:
             table.name,
             "lacks a trigger that keeps its ledger: another program dropped it, or made the"
             " table anew, and what it wrote since is not captured",
-            "the next opening that writes makes it; then validate",
+            "the next write of this application makes it; then validate",
             blocks=True,
         )

@@ -29,12 +29,14 @@ class _Known:
     has_ledger: bool = False
     is_complete: bool = False
     """Every entity has its table, and the ledger its own."""
+    settled: int | None = None
+    """The version of the schema for which the triggers were looked at."""
     origin: _Known | None = None
     """What this is a draft of."""
 
     def draft(self) -> _Known:
         """Return the same, to be added to."""
-        return _Known(dict(self.tables), dict(self.rows), self.has_ledger, self.is_complete, self)
+        return attrs.evolve(self, tables=dict(self.tables), rows=dict(self.rows), origin=self)
 
 
 class Tables:
@@ -223,6 +225,13 @@ class Tables:
         controls = capture.controls_of(driver)
         found = (self.find(driver, entity) for entity in self.entities.values())
         capture.settle(driver, controls, (table for table in found if table is not None))
+        self._here.settled = _schema_version(driver)
+
+    def keep_triggers(self, driver: sqlite3.Connection) -> None:
+        """Make the triggers again where another program has changed the schema since."""
+        if self._here.settled != _schema_version(driver):
+            self.look_again()
+            self.settle_triggers(driver)
 
     def unguarded(self, driver: sqlite3.Connection) -> Iterator[Table]:
         """Yield the tables that lack a trigger which control wants."""
@@ -250,6 +259,11 @@ class Tables:
     def own(self, entity: Entity) -> Table:
         """Return an entity's table as fluxstore would make it."""
         return own_table(entity, self._settings[entity.name])
+
+
+def _schema_version(driver: sqlite3.Connection) -> int:
+    version: int = driver.execute("PRAGMA schema_version").fetchone()[0]
+    return version
 
 
 def table_without(table: Table, found: Sequence[FoundColumn]) -> list[str]:

@@ -49,6 +49,7 @@ class Unit:
     def writes(self) -> Iterator[None]:
         """Do in the context what triggers do for other programs."""
         if self.controls:
+            self.tables.keep_triggers(self.driver)
             with own_writes(self.driver):
                 yield
         else:

@@ -94,6 +94,14 @@ SELECT name, origin FROM pragma_index_list(?) WHERE "unique"
 -- The columns of an index, and how it compares them; a part that is an expression has no name.
 SELECT name, coll FROM pragma_index_xinfo(?) WHERE key ORDER BY seqno
 
+-- name: same_expression
+-- The condition that a row of the table and the new one have the same value of an expression.
+({expression}){collation} = (SELECT {expression} FROM (SELECT {columns}))
+
+-- name: index
+-- The statement that made an index; none where a constraint did.
+SELECT sql FROM sqlite_master WHERE type = 'index' AND name = ?
+
 -- name: kind
 -- Whether a name is that of a table, with rows of its own, and whether rows have numbers.
 SELECT type = 'table', wr FROM pragma_table_list WHERE schema = 'main' AND lower(name) = lower(?)

@@ -22,23 +22,27 @@ ROW_NUMBER = "rowid"
 
 @attrs.frozen
 class Compared:
-    """A column of a unique group, and the collation by which its index compares."""
+    """A part of a unique group: a column or an expression, and how its index compares it."""
 
     column: str
     collation: str = ""
+    expression: str = ""
 
 
 Unique = tuple[Compared, ...]
 """Columns of which no two rows share the values."""
 
 
-def triggers(table: Table, groups: Sequence[Unique]) -> Mapping[str, str]:
+def triggers(
+    table: Table, groups: Sequence[Unique], all_columns: Sequence[str]
+) -> Mapping[str, str]:
     """Return the statements that make the triggers of *table*, by name.
 
     *groups* are its unique groups beside the entity's key: a row that OR REPLACE displaces has
-    another key then, and nobody would hear of it.
+    another key then, and nobody would hear of it. *all_columns* are those that an expression in
+    them may name.
     """
-    made = _Triggers(table, groups)
+    made = _Triggers(table, groups, all_columns)
     return {
         trigger_name(table.entity, event, moment): made.trigger(event, moment, steps())
         for (event, moment), steps in made.all.items()
@@ -58,8 +62,9 @@ def entity_of_trigger(name: str) -> str:
 class _Triggers:
     """The triggers of one table."""
 
-    def __init__(self, table: Table, groups: Sequence[Unique]) -> None:
+    def __init__(self, table: Table, groups: Sequence[Unique], all_columns: Sequence[str]) -> None:
         self._table = table
+        self._all_columns = all_columns
         self._name = sql.name(table.name)
         self._entity = sql.text(table.entity.name)
         self._groups = groups
@@ -110,7 +115,7 @@ class _Triggers:
                 table=self._name,
                 key=key_text(self._table, "t"),
                 stored=self._stored("t"),
-                is_same=" AND ".join(map(_is_same, group)),
+                is_same=" AND ".join(map(self._is_same, group)),
                 is_key=is_key(self._table, "t"),
                 is_other=is_other,
             )
@@ -142,6 +147,19 @@ class _Triggers:
 
     # parts
 
+    def _is_same(self, compared: Compared) -> str:
+        collation = f" COLLATE {sql.name(compared.collation)}" if compared.collation else ""
+        if not compared.expression:
+            column = sql.name(compared.column)
+            return f"t.{column} = NEW.{column}{collation}"
+        columns = (f"NEW.{sql.name(column)} AS {sql.name(column)}" for column in self._all_columns)
+        return _of(
+            "same_expression",
+            expression=compared.expression,
+            collation=collation,
+            columns=", ".join(columns),
+        )
+
     def _stored(self, row: str) -> str:
         """Return the key's stored values as a JSON array."""
         return f"json_array({', '.join(_columns(self._table, row))})"
@@ -167,12 +185,6 @@ def _columns(table: Table, row: str) -> list[str]:
 
 def _in(row: str, column: Column) -> str:
     return f"{row}.{sql.name(column.name)}"
-
-
-def _is_same(compared: Compared) -> str:
-    collation = f" COLLATE {sql.name(compared.collation)}" if compared.collation else ""
-    column = sql.name(compared.column)
-    return f"t.{column} = NEW.{column}{collation}"
 
 
 # keys

@@ -1,4 +1,4 @@
-"""What must happen in a forked child before it goes on: threads and locks stayed with the parent."""
+"""What must happen in a forked child before it goes on: threads and locks stayed behind."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def in_child(method: Callable[[], Any]) -> None:
 
 
 def _call_all() -> None:
-    for call in list(_calls):
+    for call in _calls:
         method = call()
         if method is not None:
             method()

@@ -23,7 +23,6 @@ from protocol_model.state import (
     NOTHING,
     OFF,
     SIDES,
-    SOURCE,
     Message,
     State,
     Store,
@@ -34,7 +33,7 @@ from protocol_model.state import Record as Modelled
 from fluxstore.adapter import Adapter, Batch, Control, Cursor, Mark
 from fluxstore.codec import Codec
 from fluxstore.entity import Entities, entity, entity_of
-from fluxstore.errors import FluxstoreError, RecordNotFoundError, SealedError, StalePhaseError
+from fluxstore.errors import RecordNotFoundError, SealedError, StalePhaseError
 from fluxstore.records import Delete, Intent, Put, Record, Version, Versioned
 
 REFUSALS = (SealedError, StalePhaseError)
@@ -132,20 +131,6 @@ class Conductor:
         self.state = after
         self.compare(event)
 
-    def ask(self, event: Event) -> str:
-        """Ask for a step that the protocol does not take: nothing may change; return the refusal.
-
-        An operation that is recognised is no refusal, and has no second effect either.
-        """
-        actor = str(event.actor).rstrip("0123456789 ")
-        try:
-            ASKED[actor](self, event, self.state)
-        except FluxstoreError as error:
-            self.compare(event)
-            return type(error).__name__
-        self.compare(event)
-        return ""
-
     # what is there
 
     def compare(self, event: Event | None = None) -> None:
@@ -187,7 +172,7 @@ class Conductor:
         leg = before.writers[who].leg
         if leg is None:
             op = self.model.world.scripts[who][before.writers[who].done]
-            self._commit(event, f"op{op.number}", op.kind, op.bit)
+            self.commit(event, f"op{op.number}", op.kind, op.bit)
         elif event.verb == "clears its mark":
             assert leg.record.row is not None
             self._clear(leg.origin, leg.key, leg.record.row)
@@ -202,9 +187,9 @@ class Conductor:
     def write_foreign(self, event: Event, before: State, _: State) -> None:
         """Commit without an operation's id, as one who knows nothing of phases."""
         op = self.model.world.foreign[before.foreign]
-        self._commit(event, None, op.kind, op.bit)
+        self.commit(event, None, op.kind, op.bit)
 
-    def _commit(self, event: Event, op_id: str | None, kind: str, bit: int) -> None:
+    def commit(self, event: Event, op_id: str | None, kind: str, bit: int) -> None:
         side, key = SIDES.index(event.side or ""), key_of(event.key or 0)
         items = self.sides[side].collection(ENTITY)
         try:
@@ -347,51 +332,6 @@ class Conductor:
             return type(error).__name__
         return None if found is None else found.values["bits"]
 
-    # steps that are refused
-
-    def ask_writer(self, event: Event, before: State) -> None:
-        """Ask a backend for a commit, or for a leg, that it must not take."""
-        who = int(str(event.actor).removeprefix("writer "))
-        leg = before.writers[who].leg
-        if leg is not None and event.verb == "applies":
-            change = versioned(leg.key, leg.record, [f"op{leg.op}"])
-            items = self.sides[1 - leg.origin].collection(ENTITY)
-            items.apply_if_newer([change], epoch=leg.epoch)
-        elif event.verb in ("adds", "deletes"):
-            op = self.model.world.scripts[who][before.writers[who].done]
-            self._commit(event, f"op{op.number}", op.kind, op.bit)
-
-    def ask_foreign(self, event: Event, before: State) -> None:
-        """Ask a backend for a commit of somebody else that it must not take."""
-        op = self.model.world.foreign[before.foreign]
-        if before.stores[SIDES.index(event.side or "")].control.role != NOBODY:
-            self._commit(event, None, op.kind, op.bit)
-
-    def ask_relay(self, event: Event, before: State) -> None:
-        """Ask the follower to apply what a relay read too long ago."""
-        drain = before.relays[int(str(event.actor).removeprefix("relay "))]
-        if drain is not None and event.verb == "applies":
-            items = self.sides[1 - drain.origin].collection(ENTITY)
-            items.apply_if_newer([versioned(drain.key, drain.record)], epoch=drain.epoch)
-
-    def ask_backfill(self, event: Event, before: State) -> None:
-        """Ask the target to merge what a backfill read too long ago."""
-        batch = before.backfills[int(str(event.actor).removeprefix("backfill "))]
-        if batch is not None and event.verb == "merges":
-            untouched = [
-                record_of(number, one)
-                for number, one in enumerate(batch.records, batch.first)
-                if one.row is None and one != NOTHING
-            ]
-            there = self.sides[1 - batch.origin].collection(ENTITY)
-            there.merge(Batch(untouched, epoch=batch.epoch))
-
-    def ask_reader(self, event: Event, before: State) -> None:
-        """Ask a side to answer that must not."""
-        if before.read is None:
-            side = SIDES.index(event.side or "") if event.side else SOURCE
-            self.sides[side].collection(ENTITY).governed.read([key_of(0)])
-
 
 def _pair(version: Version | None) -> tuple[int, int] | None:
     return None if version is None else (version.epoch, version.seq)
@@ -405,11 +345,4 @@ STEPS: dict[str, Callable[[Conductor, Event, State, State], None]] = {
     "migrator": Conductor.migrate,
     "message": Conductor.arrive,
     "reader": Conductor.read,
-}
-ASKED: dict[str, Callable[[Conductor, Event, State], None]] = {
-    "writer": Conductor.ask_writer,
-    "foreign client": Conductor.ask_foreign,
-    "relay": Conductor.ask_relay,
-    "backfill": Conductor.ask_backfill,
-    "reader": Conductor.ask_reader,
 }

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import attrs
 import pytest
-from conducted import ASKED, ENTITIES, STEPS, Conductor
+from asked import ASKED, ask
+from conducted import ENTITIES, STEPS, Conductor
 from protocol_model.ablations_of_migration import MIGRATION
 from protocol_model.interleavings import interleaving
 from protocol_model.migration import Migration
@@ -126,7 +127,7 @@ def test_real_backends_follow_every_named_interleaving(stage: Stage):
         follow(conductor, found.steps)
         refused = found.refused
         if refused is not None and not str(refused.actor).startswith(("migrator", "message")):
-            conductor.ask(refused)
+            ask(conductor, refused)
 
 
 @pytest.mark.postgres

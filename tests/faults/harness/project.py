@@ -150,6 +150,12 @@ class Project:
                 start_new_session=True,
             )
 
+    def start(self, *command: str) -> subprocess.Popen[bytes]:
+        """Start any program in the project."""
+        return subprocess.Popen(
+            command, cwd=self.folder, env=self.environment, stdin=subprocess.DEVNULL
+        )
+
     def loaded(self) -> Config:
         """Return the configuration, read in this process."""
         os.environ["FAULTS_DSN"] = self.dsn

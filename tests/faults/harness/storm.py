@@ -39,7 +39,7 @@ def storm(
     began = time.monotonic_ns()
     for _ in range(parts):
         with fault():
-            get_on(crew)
+            get_on(crew, PROGRESS_BYTES if not named else PROGRESS_BYTES // 5)
         get_on(crew)
     ended = time.monotonic_ns()
     crew.finish()

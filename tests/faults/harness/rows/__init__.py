@@ -1,11 +1,9 @@
 """The matrix: every row, in the order of its numbers."""
 
 from harness.row import Row
-from harness.rows import crashes, disks, journeys, races, servers
+from harness.rows import backfills, crashes, disks, journeys, races, servers, switches
 
+_FILES = (backfills, crashes, disks, journeys, races, servers, switches)
 ROWS: tuple[Row, ...] = tuple(
-    sorted(
-        (*crashes.ROWS, *disks.ROWS, *journeys.ROWS, *races.ROWS, *servers.ROWS),
-        key=lambda row: row.id,
-    )
+    sorted((row for file in _FILES for row in file.ROWS), key=lambda row: row.id)
 )

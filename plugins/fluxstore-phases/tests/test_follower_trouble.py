@@ -181,6 +181,19 @@ def test_a_full_queue_leaves_it_to_the_relay(application, sides, trouble, monkey
     assert {"a"} == set(texts(sides, TARGET))
 
 
+def test_a_write_is_a_write_where_no_thread_can_be_started(
+    application, sides, trouble, monkeypatch
+):
+    def refuse(thread):
+        raise RuntimeError("can't start new thread")
+
+    walk(sides, 1)
+    with application.open() as store:
+        monkeypatch.setattr(threading.Thread, "start", refuse)
+        create(store, "a")
+        assert 1 == marks(sides, SOURCE)
+
+
 def test_a_store_closes_while_its_follower_is_away(application, sides, trouble):
     walk(sides, 1)
     trouble.go_away()
@@ -229,12 +242,13 @@ def test_a_forked_child_has_a_leg_and_a_watcher_of_its_own(tmp_path):
             code = 1
             try:
                 create(store, "child")
-                code = 0 if {"parent", "child"} <= set(texts(sides, TARGET)) else 2
+                wait_until(lambda: {"parent", "child"} <= set(texts(sides, TARGET)))
+                code = 0
             finally:
                 os._exit(code)
         assert 0 == os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
         create(store, "after")
-        assert {"parent", "child", "after"} == set(texts(sides, TARGET))
+        wait_until(lambda: {"parent", "child", "after"} == set(texts(sides, TARGET)))
 
 
 def test_regression_09_without_its_authority_nothing_is_read_from_the_follower(

@@ -7,6 +7,7 @@ import threading
 import time
 from contextlib import suppress
 
+import attrs
 import pytest
 from phase_changes import Note, ends, marks, phase, records, roles, texts, walk, write
 from two_sided import Application, wait_until
@@ -136,6 +137,14 @@ def test_a_source_that_lost_its_ledger_is_not_taken_for_new(application, sides, 
     for file in tmp_path.glob("one.state*"):
         file.unlink()
     with pytest.raises(PhaseOrderError, match="the source's ledger says nothing"):
+        application.open().__enter__()
+
+
+def test_a_phase_of_a_later_release_is_not_guessed_at(application, sides):
+    walk(sides, 1)
+    before = sides.controls(SOURCE)["*"]
+    sides.turn(SOURCE, "*", before, attrs.evolve(before, phase="quantum"))
+    with pytest.raises(PhaseOrderError, match="quantum, which this release does not run"):
         application.open().__enter__()
 
 

@@ -41,18 +41,27 @@ class Attendant:
         """Do what there is to do; return the seconds until the next turn, ``None``: when woken."""
         raise NotImplementedError
 
-    def start(self) -> None:
-        """Have the thread running."""
-        if self._thread is not None:
-            return
+    def start(self) -> bool:
+        """Have the thread running; tell whether it is. Raises nothing: a write may be behind it."""
+        if self.is_running():
+            return True
         with self._starting:
-            if self._may_start():
-                thread = threading.Thread(target=self._run, name=self._name, daemon=True)
-                thread.start()
-                self._thread = thread
+            if not self.is_running() and not self._is_closed:
+                self._thread = self._started()
+            return self.is_running()
 
-    def _may_start(self) -> bool:
-        return self._thread is None and not self._is_closed
+    def is_running(self) -> bool:
+        """Tell whether the thread was started, in this process, and not ended."""
+        return self._thread is not None
+
+    def _started(self) -> threading.Thread | None:
+        thread = threading.Thread(target=self._run, name=self._name, daemon=True)
+        try:
+            thread.start()
+        except RuntimeError as error:  # too many threads, or the interpreter is ending
+            log.warning("%s cannot be started: %s", self._name, error)
+            return None
+        return thread
 
     def wake(self) -> None:
         """Have a turn soon."""

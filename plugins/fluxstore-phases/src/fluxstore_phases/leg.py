@@ -93,8 +93,9 @@ class Leg(Attendant):
         if len(self._queue) >= CAPACITY:
             self.breaker.failed(f"{CAPACITY} writes wait for it")
             return self.breaker.health.problem
+        if not self.start():
+            return "no thread could be started"
         self._queue.append(ticket)
-        self.start()
         self.wake()
         if advice is Advice.PROBE:
             return self.breaker.health.problem

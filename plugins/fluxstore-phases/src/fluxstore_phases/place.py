@@ -33,8 +33,14 @@ class Place:
 
     @property
     def phase(self) -> Phase:
-        """The phase; after finalizing, ``complete``."""
-        found = phase_of(self.control.phase)
+        """The phase; after finalizing, ``complete``. ``PhaseOrderError`` for one not known here."""
+        try:
+            found = phase_of(self.control.phase)
+        except ValueError as error:
+            raise PhaseOrderError(
+                f"the ledger says phase {self.control.phase}, which this release does not run",
+                next_step="install the release of fluxstore-phases that wrote it",
+            ) from error
         return PHASES[-1] if found is OFF and self.side is Side.TARGET else found
 
     @property

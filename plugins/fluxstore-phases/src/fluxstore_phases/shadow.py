@@ -93,7 +93,7 @@ class Shadow(Attendant):
             self._queue.append(glance)
         else:
             self.dropped += 1
-        if self._thread is None:
+        if not self.is_running():
             self.start()
 
     def turn(self) -> float:

@@ -9,7 +9,7 @@ fact             holds
 ``running``      how far the running backfill is, told about once a second
 ================ =====================================================================
 
-All are plain JSON; ``migration`` in each is the id that control holds, and what is of another
+All are plain JSON. ``migration`` in the first two is the id that control holds: what is of another
 migration counts for nothing.
 """
 

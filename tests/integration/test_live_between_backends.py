@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from pathlib import Path
 
 import pytest
-from governed import Pair, held, parents_first
+from governed import EPOCH, Pair, held, parents_first
 from live_ends import real_pair
 from moving import ENTITIES, Member, Note, Team, User, by_entity, everything
 from under_load import Plan, wrong
@@ -16,6 +16,7 @@ from under_load import Plan, wrong
 from fluxstore.adapter import Batch
 from fluxstore.entity import entity_of
 from fluxstore.migration.backfill import backfill
+from fluxstore.migration.carrying import carry
 from fluxstore.migration.confirm import validate_live
 from fluxstore.migration.differences import Kind
 from fluxstore.migration.live import Live, live_of
@@ -145,6 +146,45 @@ def test_a_planted_difference_is_found_repaired_and_put_back(both: Pair, tmp_pat
     undo_live(log, live(both), ENTITIES)
     assert "x" == held(both.follower, Note, [3])[3].values["text"]
     assert expected == {one.key: one.kind for one in validated(both).differences}
+
+
+@pytest.mark.parametrize("both", FEW, indirect=True)
+def test_a_leg_waits_while_a_repair_compares_and_writes(both: Pair, tmp_path: Path) -> None:
+    loaded(both)
+    run(both)
+    spoil(both, Record(3, {"id": 3, "text": "planted"}))
+    path, log = tmp_path / "plan.jsonl", tmp_path / "plan.jsonl.log"
+    plan_live_repair(live(both), ENTITIES, path=path)
+    collection = both.follower.collection(NOTES)
+    read, order = collection.read, []
+
+    def leg() -> None:
+        carry(*both.adapters, NOTES, [3], epoch=EPOCH)
+        order.append("leg")
+
+    with ThreadPoolExecutor(1) as threads:
+
+        def reading(keys):
+            found = read(keys)
+            if not order:
+                order.append("compared")
+                both.change(Note, 3, text="newer")
+                legs.append(threads.submit(leg))
+                wait(legs, timeout=0.3)
+                order.append("written")
+            return found
+
+        legs: list[Future] = []
+        collection.read = reading
+        try:
+            apply_live_plan(path, live(both), ENTITIES, log=log)
+            legs[0].result()
+        finally:
+            del collection.read
+    assert ["compared", "written", "leg"] == order
+    drained(both)
+    assert "newer" == held(both.follower, Note, [3])[3].values["text"]
+    assert same(both)
 
 
 def spoil(both: Pair, *records: Record, gone: tuple = ()) -> None:

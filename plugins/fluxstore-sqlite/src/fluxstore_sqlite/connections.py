@@ -182,17 +182,23 @@ class Connections:
         Raises ``LeaseError`` with who writes when *patience_seconds* are over.
         """
         until = time.monotonic() + patience_seconds
-        while True:
-            with ExitStack() as stack:
-                try:
-                    with self._turns.waiting(min(_TRY_SECONDS, patience_seconds)):
-                        driver = stack.enter_context(self.write())
-                except BusyError as error:
-                    if time.monotonic() >= until:
-                        raise error.as_lease(patience_seconds) from error
-                    continue
-                yield driver
-                return
+        with ExitStack() as stack:
+            driver: sqlite3.Connection | None = None
+            while driver is None:
+                driver = self._tried(stack, until, patience_seconds)
+            yield driver
+
+    def _tried(
+        self, stack: ExitStack, until: float, patience_seconds: float
+    ) -> sqlite3.Connection | None:
+        """Return what ``write`` yields, entered into *stack*; ``None`` where others write."""
+        try:
+            with self._turns.waiting(min(_TRY_SECONDS, patience_seconds)):
+                return stack.enter_context(self.write())
+        except BusyError as error:
+            if time.monotonic() >= until:
+                raise error.as_lease(patience_seconds) from error
+        return None
 
     @contextmanager
     def write(self) -> Iterator[sqlite3.Connection]:

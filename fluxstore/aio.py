@@ -165,18 +165,29 @@ class AsyncStore:
         Tasks that are started inside belong to it until it ends, one call at a time. An exception
         undoes everything, being cancelled too. Raises as ``Store.transaction`` does.
         """
+        outer = self._level()
+        async with (
+            self._thread(outer) as thread,
+            _entered(thread, self._store.transaction(entities)),
+        ):
+            with self._inside(thread, outer):
+                yield
+
+    @asynccontextmanager
+    async def _thread(self, outer: _Level | None) -> AsyncIterator[OwnThread]:
+        """Give the thread of a transaction; one inside another has that one's, in its turn."""
         from fluxstore.aio_jobs import OwnThread
 
-        outer = self._level()
-        async with self._jobs.slot() if outer is None else outer.turn:
-            thread = OwnThread() if outer is None else outer.thread
+        if outer is not None:
+            async with outer.turn:
+                yield outer.thread
+            return
+        async with self._jobs.slot():
+            thread = OwnThread()
             try:
-                async with _entered(thread, self._store.transaction(entities)):
-                    with self._inside(thread, outer):
-                        yield
+                yield thread
             finally:
-                if outer is None:
-                    thread.end()
+                thread.end()
 
     async def _run(self, call: Callable[[], R]) -> R:
         from fluxstore.aio_jobs import run

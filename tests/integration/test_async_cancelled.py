@@ -3,109 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import threading
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from gated import Project, Setup, Task
 from stepped import cancelled_at
 
-import fluxstore
-from fluxstore import AsyncStore, Plugins, entity, field, hookimpl
-from fluxstore.adapter import Opening
-from fluxstore.testing.reference import FileMemory, ReferenceAdapter, file_of
-
-PATIENCE_SECONDS = 20
-
-
-@entity("projects")
-class Project:
-    id: str
-    name: str = ""
-
-
-@entity("tasks")
-class Task:
-    id: str
-    project_id: str = field(references="projects", on_delete="cascade")
-    title: str = ""
-
-
-class Gate:
-    """Holds a commit in the middle, its lock taken, until it is opened."""
-
-    def __init__(self) -> None:
-        self.reached, self._open = threading.Event(), threading.Event()
-        self._open.set()
-        self.error: Exception | None = None
-
-    def pass_through(self) -> None:
-        self.reached.set()
-        assert self._open.wait(PATIENCE_SECONDS)
-        if self.error is not None:
-            raise self.error
-
-    @contextmanager
-    def shut(self) -> Iterator[None]:
-        self.reached.clear()
-        self._open.clear()
-        try:
-            yield
-        finally:
-            self._open.set()
-
-    async def wait(self) -> None:
-        assert await asyncio.to_thread(self.reached.wait, PATIENCE_SECONDS)
-
-    def open(self) -> None:
-        self._open.set()
-
-
-class Setup:
-    """A configuration of one reference backend in a file; counts openings, and has a gate."""
-
-    def __init__(self, folder: Path) -> None:
-        gate = self.gate = Gate()
-        counted = self.open_adapters = set[int]()
-
-        class GatedMemory(FileMemory):
-            def save(self, state: Any) -> None:
-                gate.pass_through()
-                super().save(state)
-
-        class Counted(ReferenceAdapter):
-            def open_memory(self, opening: Opening) -> FileMemory:
-                counted.add(id(self))
-                return GatedMemory(opening.backend, file_of(opening))
-
-            def close(self) -> None:
-                counted.discard(id(self))
-                super().close()
-
-        class Offers:
-            @hookimpl
-            def fluxstore_register_adapters(self, register: Any) -> None:
-                register("reference", Counted)
-
-            @hookimpl
-            def fluxstore_register_entities(self, register: Any) -> None:
-                register(Project)
-                register(Task)
-
-        self.plugins = Plugins()
-        self.plugins.add(Offers(), name="offers")
-        self.file = folder / "fluxstore.toml"
-        self.file.write_text('[backends.main]\nadapter = "reference"\npath = "store"\n')
-
-    def aopen(self, **named: Any) -> Any:
-        return fluxstore.aopen(self.file, plugins=self.plugins, **named)
-
-    def records(self) -> dict[str, Any]:
-        """Return what a reader of its own finds in the file."""
-        with fluxstore.open(self.file, plugins=self.plugins) as store:
-            return {f"{one.id}": one for cls in (Project, Task) for one in store[cls].find()}
+from fluxstore import AsyncStore
 
 
 @pytest.fixture
@@ -321,100 +227,5 @@ def test_a_transaction_that_is_cancelled_inside_is_undone(setup):
             async with store.transaction():
                 await store[Project].create(Project(id="next"))
             assert {"next"} == setup.records().keys()
-
-    asyncio.run(main())
-
-
-def test_tasks_started_inside_belong_to_the_transaction(setup):
-    async def main() -> None:
-        async with setup.aopen() as store:
-            with pytest.raises(ZeroDivisionError):  # noqa: PT012 - all of it goes
-                async with store.transaction():
-                    await asyncio.gather(
-                        *(store[Project].create(Project(id=f"p{n}")) for n in range(5))
-                    )
-                    await asyncio.wait_for(store[Project].create(Project(id="p5")), 10)
-                    assert 6 == await store[Project].count()
-                    raise ZeroDivisionError
-            assert {} == setup.records()
-
-    asyncio.run(main())
-
-
-def test_an_inner_transaction_that_fails_takes_nothing_else_with_it(setup):
-    async def main() -> None:
-        inside = asyncio.Event()
-
-        async def fail_inside(store: AsyncStore) -> None:
-            with pytest.raises(ZeroDivisionError):  # noqa: PT012 - all of it goes
-                async with store.transaction():
-                    await store[Project].create(Project(id="undone"))
-                    inside.set()
-                    await asyncio.sleep(0)
-                    raise ZeroDivisionError
-
-        async def write_meanwhile(store: AsyncStore) -> None:
-            await inside.wait()
-            await store[Project].create(Project(id="kept"))
-
-        async with setup.aopen() as store:
-            async with store.transaction():
-                await asyncio.gather(fail_inside(store), write_meanwhile(store))
-            assert {"kept"} == setup.records().keys()
-
-    asyncio.run(main())
-
-
-def test_a_task_that_outlives_its_transaction_goes_on_without_it(setup):
-    async def main() -> None:
-        over = asyncio.Event()
-
-        async def write_later(store: AsyncStore) -> None:
-            await over.wait()
-            await store[Project].create(Project(id="later"))
-
-        async with setup.aopen() as store:
-            async with store.transaction():
-                later = asyncio.create_task(write_later(store))
-                await store[Project].create(Project(id="inside"))
-            over.set()
-            await later
-            assert {"inside", "later"} == setup.records().keys()
-
-    asyncio.run(main())
-
-
-def test_others_are_not_in_the_transaction(setup):
-    async def main() -> None:
-        async with setup.aopen() as store:
-            inside, seen = asyncio.Event(), asyncio.Event()
-
-            async def look() -> int:
-                await inside.wait()
-                found = await store[Project].count()
-                seen.set()
-                return found
-
-            looking = asyncio.create_task(look())
-            async with store.transaction():
-                await store[Project].create(Project(id="p"))
-                inside.set()
-                await seen.wait()
-            assert 0 == await looking
-
-    asyncio.run(main())
-
-
-def test_transactions_wait_for_their_turn_where_there_are_many(setup):
-    async def main() -> None:
-        async def write(store: AsyncStore, name: str) -> None:
-            async with store.transaction():
-                await store[Project].create(Project(id=name))
-
-        async with setup.aopen(threads=2) as store:
-            await asyncio.gather(*(write(store, f"p{n}") for n in range(20)))
-            own = [one for one in threading.enumerate() if one.name == "fluxstore transaction"]
-            assert len(own) <= 3
-        assert 20 == len(setup.records())
 
     asyncio.run(main())

@@ -5,7 +5,7 @@ A verb is given the honest one first; ``flawed_adapters`` makes adapters of them
 
 from __future__ import annotations
 
-import time
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -19,6 +19,8 @@ from fluxstore.testing.reference.memory import Memory
 Verb = Callable[..., Any]
 LONG_ENOUGH_SECONDS = 0.01
 """What another thread's commit to a file takes, a few times over."""
+DAWDLE = threading.Event()
+"""Never set: a flawed verb waits for it between two steps that should have been one."""
 
 
 def memory_of(verb: Any) -> Memory:
@@ -45,7 +47,7 @@ def looks_at_control_before_it_reads(governed: Any, collection: Any):
         def __getattr__(self, name: str) -> Any:
             def read(*given: Any) -> Any:
                 getattr(governed, name)(*given)
-                time.sleep(LONG_ENOUGH_SECONDS)
+                DAWDLE.wait(LONG_ENOUGH_SECONDS)
                 return getattr(collection, name)(*given)
 
             return read
@@ -57,7 +59,7 @@ def looks_at_control_before_it_writes(commit: Verb, changes: Any, **named: Any):
     memory = memory_of(commit)
     seen = dict(memory.current().controls)
     let_write(memory.current(), commit.__self__.entity)
-    time.sleep(LONG_ENOUGH_SECONDS)
+    DAWDLE.wait(LONG_ENOUGH_SECONDS)
     with controls(memory, seen):
         return commit(changes, **named)
 
@@ -100,7 +102,7 @@ def compares_control_before_it_sets_it(
     ledger = set_control.__self__
     if ledger.controls().get(entity) != expected:
         return False
-    time.sleep(LONG_ENOUGH_SECONDS)
+    DAWDLE.wait(LONG_ENOUGH_SECONDS)
     return set_control(entity, ledger.controls().get(entity), control, **named)
 
 
@@ -173,7 +175,7 @@ def looks_for_versions_before_it_merges(merge: Verb, batch: Any):
     if batch.epoch is None:
         return merge(batch)
     known = memory_of(merge).current().versions.get(merge.__self__.entity.name, {})
-    time.sleep(LONG_ENOUGH_SECONDS)
+    DAWDLE.wait(LONG_ENOUGH_SECONDS)
     records = [one for one in batch.records if one.key not in known]
     return merge(attrs.evolve(batch, records=records, epoch=None))
 

@@ -63,9 +63,7 @@ class TestGovernedReads:
         save(adapter, Album(id="a"))
         govern(adapter, "*", role)
         albums = collection(adapter, Album)
-        for ask in _questions(albums.governed):
-            with pytest.raises(REFUSED[role]):
-                ask()
+        _are_refused(albums.governed, REFUSED[role])
         assert 3 == len([ask() for ask in _questions(albums)])
 
     def test_a_record_of_its_own_comes_before_the_star(self, adapter: Adapter) -> None:
@@ -83,9 +81,7 @@ class TestGovernedReads:
             assert 1 == bound.count(Query())
             with backend.opened() as other:
                 govern(other, "*", "follower")
-                for ask in _questions(bound):
-                    with pytest.raises(StalePhaseError):
-                        ask()
+                _are_refused(bound, StalePhaseError)
                 govern(other, "*", "authority", epoch=2)
                 save(other, Album(id="a", name="new"))
             assert "new" == bound.read(["a"])["a"].values["name"]
@@ -118,6 +114,12 @@ class TestGovernedReads:
 
 def _questions(reads: Reads | Collection) -> list[Any]:
     return [lambda: reads.read(["a"]), lambda: reads.find(Query()), lambda: reads.count(Query())]
+
+
+def _are_refused(reads: Reads, refusal: type[Exception]) -> None:
+    for ask in _questions(reads):
+        with pytest.raises(refusal):
+            ask()
 
 
 def _looked(reads: Reads, n: int, last: int) -> int:

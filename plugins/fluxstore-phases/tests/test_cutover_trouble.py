@@ -10,6 +10,7 @@ from phase_changes import ENTITIES, NOTES, ends, phase, prove, roles, texts, wal
 from fluxstore.adapter import Finding
 from fluxstore.errors import BackendUnavailableError, GateError, LeaseError, SealedError
 from fluxstore.migration import relay
+from fluxstore.migration.progress import StoppedError
 from fluxstore.records import Problem, Put, Reason, Rejected
 from fluxstore_phases import accepting, recovery
 from fluxstore_phases.phases import Side
@@ -161,6 +162,15 @@ def test_a_seal_that_takes_too_long_undoes_itself(sides, answers):
     )
 
 
+def test_a_stop_while_writes_wait_lets_them_go_on(sides, answers):
+    sealed = sealing(sides, answers)
+    with pytest.raises(StoppedError):
+        to_live(sides, stopped=sealed.is_set)
+
+    assert goes_on(sides, SOURCE)
+    assert sides.standing(ALL).state.done
+
+
 def test_a_record_that_differs_is_found_while_writes_wait_and_they_go_on(sides, answers):
     def differing(call, keys):
         return {key: one for key, one in call(keys).items() if key != "new"}
@@ -282,6 +292,14 @@ def test_a_target_that_would_lose_data_is_refused(sides, answers):
     with pytest.raises(GateError, match=r"settings.*fsync is off; switch it on"):
         to_live(sides)
     assert 2 == sides.standing(ALL).epoch
+
+
+def test_the_side_that_answered_before_may_answer_again_though_it_could_lose_data(sides, answers):
+    to_live(sides)
+    finding = Finding("one", "fsync is off", "switch it on", blocks=True, offline=True)
+    answers[SOURCE]["examine"] = lambda _: [finding]
+
+    assert "shadow" == Walk(sides).to(phase(3))[-1].after
 
 
 @pytest.mark.parametrize(

@@ -149,7 +149,7 @@ def finalize(
         was_final = sides.standing(scope).state.name == "final"
         epoch = completing.finalize(sides, scope)
     if not was_final:
-        session.plugins.phase_changed(scope, PHASES[-1].name, epoch)
+        operator.report(session.plugins, scope, PHASES[-1].name, epoch=epoch)
     words = "was finalized before" if was_final else "finalized: there is no way back"
     return Answer({"scope": scope, "epoch": epoch, "finalized": True}, [f"{scope}: {words}"])
 

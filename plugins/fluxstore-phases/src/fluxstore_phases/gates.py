@@ -100,6 +100,13 @@ def _unfit(asked: Asked) -> Iterator[str]:
         yield f"{finding.subject}: {finding.problem}; {finding.next_step}"
 
 
+def _unusable(asked: Asked) -> Iterator[str]:
+    """The source answered before: what it might lose in a power cut does not keep it from that."""
+    for finding in asked.adapters()[1].examine():
+        if finding.blocks and not finding.offline:
+            yield f"{finding.subject}: {finding.problem}; {finding.next_step}"
+
+
 def _incomplete(asked: Asked) -> Iterator[str]:
     try:
         asked.adapters()[1].complete(asked.entities)
@@ -143,6 +150,12 @@ SETTINGS = Gate(
     _unfit,
     "fluxstore doctor",
 )
+USABLE = Gate(
+    "settings",
+    "the side that answered before can answer again",
+    _unusable,
+    "fluxstore doctor",
+)
 CONSTRAINTS = Gate(
     "constraints",
     "the rules of the side that is to answer hold",
@@ -171,7 +184,7 @@ GATES: dict[tuple[int, int], tuple[Gate, ...]] = {
     (3, 4): (BACKFILL, QUARANTINE, VALIDATION, SETTINGS, CONSTRAINTS, CANARIES),
     (4, 5): (),
     (5, 4): (),
-    (4, 3): (REFILLED, SETTINGS, CANARIES),
+    (4, 3): (REFILLED, USABLE, CANARIES),
     (3, 2): (),
     (2, 1): (),
     (1, 0): (),

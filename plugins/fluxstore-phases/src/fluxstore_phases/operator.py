@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, cast
@@ -15,8 +16,10 @@ from fluxstore_phases.settings import Settings
 from fluxstore_phases.sides import Sides
 from fluxstore_phases.standing import ALL
 
+log = logging.getLogger("fluxstore.phases")
+
 if TYPE_CHECKING:
-    from fluxstore.calls import Opener
+    from fluxstore.calls import Opener, Reports
     from fluxstore.cli.session import Session
     from fluxstore_phases.steps import Taken
 
@@ -81,4 +84,14 @@ def keys_of(scope: str) -> Sequence[str]:
 def record(session: Session, taken: Taken) -> None:
     """Write a step's phase into the configuration, and report it."""
     policy.writing(session)(keys_of(taken.scope), taken.after)
-    session.plugins.phase_changed(taken.scope, taken.after, taken.epoch)
+    report(session.plugins, taken.scope, taken.after, epoch=taken.epoch)
+
+
+def report(reports: Reports | None, scope: str, phase: str, *, epoch: int) -> None:
+    """Tell plugins of a phase that is in force; one that fails to hear of it changes nothing."""
+    if reports is None:
+        return
+    try:
+        reports.phase_changed(scope, phase, epoch)
+    except Exception:
+        log.exception("a plugin failed to hear of phase %s", phase)

@@ -16,7 +16,7 @@ from fluxstore.errors import (
     PhaseOrderError,
     UnsupportedError,
 )
-from fluxstore_phases.operator import keys_of
+from fluxstore_phases.operator import keys_of, report
 from fluxstore_phases.phases import OFF, PHASES, Side
 from fluxstore_phases.settings import Settings
 from fluxstore_phases.sides import Sides
@@ -96,8 +96,7 @@ class Return:
 
     def _tell(self, scope: str, phase: str, epoch: int) -> None:
         self.retreat.write(keys_of(scope), phase)
-        if self.routing.reports is not None:
-            self.routing.reports.phase_changed(scope, phase, epoch)
+        report(self.routing.reports, scope, phase, epoch=epoch)
 
     def _told(self, backup: str, taken: Sequence[Taken]) -> Told:
         name = self.sides.names[Side.SOURCE]

@@ -153,12 +153,12 @@ def test_cascades_of_foreign_keys_are_captured_at_every_level(adapter: Any, sql:
     assert {"r1": gone, "r2": gone, "r3": gone} == marks(adapter, "rooms")
 
 
-def test_a_composite_key_is_captured_as_the_codec_writes_it(adapter: Any, sql: Any) -> None:
+def test_a_composite_key_is_captured_as_the_codec_writes_it(adapter: Any, superuser: Any) -> None:
     adapter.database.make([PLACES], whole=False)
     adapter.ledger.set_control("*", None, DUAL)
     key = ('r"1\\', "é\n\x7f")
-    sql.execute("SET session_replication_role = replica")  # no rooms, no people
-    sql.execute("INSERT INTO places (room_id, person_id) VALUES (%s, %s)", key)
+    superuser.execute("SET session_replication_role = replica")  # no rooms, no people
+    superuser.execute("INSERT INTO places (room_id, person_id) VALUES (%s, %s)", key)
 
     assert set(marks(adapter, "places")) == {key}
 
@@ -281,11 +281,11 @@ def test_an_application_needs_no_rights_on_the_ledger(
 
 
 def test_nobody_else_puts_the_ledgers_functions_behind_a_table_of_his_own(
-    adapter: Any, sql: Any, postgres_dsn: str, new_role: str
+    adapter: Any, superuser: Any, postgres_dsn: str, new_role: str
 ) -> None:
     adapter.ledger.set_control("*", None, DUAL)
     for grant in ("GRANT USAGE ON SCHEMA fluxstore TO {}", "GRANT CREATE ON SCHEMA public TO {}"):
-        sql.execute(SQL(grant).format(Identifier(new_role)))
+        superuser.execute(SQL(grant).format(Identifier(new_role)))
     dsn = psycopg.conninfo.make_conninfo(postgres_dsn, user=new_role)
 
     with psycopg.connect(dsn, autocommit=True) as client:

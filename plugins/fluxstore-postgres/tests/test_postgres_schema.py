@@ -194,10 +194,10 @@ def test_settings_that_lose_data_block(own_server: Any, open_adapter: Any) -> No
 
 
 def test_missing_rights_come_with_the_sql_for_an_administrator(
-    postgres_dsn: str, open_adapter: Any, sql: Any, new_role: str
+    postgres_dsn: str, open_adapter: Any, superuser: Any, new_role: str
 ) -> None:
-    sql.execute("CREATE TABLE albums (id text PRIMARY KEY, name text, released timestamptz)")
-    sql.execute("ALTER TABLE albums ADD price numeric")
+    superuser.execute("CREATE TABLE albums (id text PRIMARY KEY, name text, released timestamptz)")
+    superuser.execute("ALTER TABLE albums ADD price numeric")
     dsn = psycopg.conninfo.make_conninfo(postgres_dsn, user=new_role)
     adapter = open_adapter(dsn, ENTITIES)
     with pytest.raises(AccessError) as caught:
@@ -205,7 +205,7 @@ def test_missing_rights_come_with_the_sql_for_an_administrator(
     found = [one for one in adapter.examine() if one.subject == "rights"]
     for one in found:
         for statement in one.statements:
-            sql.execute(statement)
+            superuser.execute(statement)
     adapter.prepare(list(ENTITIES.values()))
     save(adapter, "a")
     rest = [one for one in adapter.examine() if one.subject == "rights"]
@@ -220,19 +220,19 @@ def test_missing_rights_come_with_the_sql_for_an_administrator(
 
 
 def test_what_a_change_of_phase_lacks_comes_with_the_sql_for_an_administrator(
-    postgres_dsn: str, open_adapter: Any, sql: Any, new_role: str
+    postgres_dsn: str, open_adapter: Any, superuser: Any, new_role: str
 ) -> None:
     owner = open_adapter(postgres_dsn, ENTITIES)
     owner.prepare(list(ENTITIES.values()))
     grant = SQL("GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO {}")
-    sql.execute(grant.format(Identifier(new_role)))
+    superuser.execute(grant.format(Identifier(new_role)))
     adapter = open_adapter(psycopg.conninfo.make_conninfo(postgres_dsn, user=new_role), ENTITIES)
     control = Control(1, "authority", "dual_write", "m1")
     with pytest.raises(AccessError, match="doctor"):
         adapter.ledger.set_control("*", None, control)
     for one in adapter.examine():
         for statement in one.statements:
-            sql.execute(statement)
+            superuser.execute(statement)
 
     assert adapter.ledger.set_control("*", None, control)
     assert [] == [one for one in adapter.examine() if one.subject == "rights"]

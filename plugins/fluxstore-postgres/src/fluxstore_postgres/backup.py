@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
+import tempfile
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -47,19 +50,32 @@ class Backups:
     def restore(self, backup: Path) -> None:
         """Replace the backend's schemas by a backup, in one transaction."""
         self._database.refuse_if_source()
-        self._run("pg_restore", "--list", f"--file={os.devnull}", str(backup))
+        contents = self._run("pg_restore", "--list", str(backup)).splitlines(keepends=True)
         name = conninfo_to_dict(self._target.conninfo).get("dbname") or ""
         options = ["--clean", "--if-exists", "--single-transaction", "--exit-on-error"]
-        self._run("pg_restore", *options, "--no-owner", f"--dbname={name}", str(backup))
+        with tempfile.NamedTemporaryFile("w", suffix=".list", encoding="utf-8") as chosen:
+            chosen.writelines(self._without_schemas(contents))
+            chosen.flush()
+            options += ["--no-owner", f"--use-list={chosen.name}", f"--dbname={name}"]
+            self._run("pg_restore", *options, str(backup))
         self._database.look()
 
+    def _without_schemas(self, contents: Sequence[str]) -> Iterator[str]:
+        """Yield a backup's contents without the schemas that are there, which may not be ours."""
+        there = [name for name in self._names() if self._database.is_schema(name)]
+        words = "|".join(map(re.escape, there))
+        entry = re.compile(rf"\d+; \d+ \d+ (SCHEMA -|ACL - SCHEMA|COMMENT - SCHEMA) ({words}) ")
+        return (line for line in contents if not (there and entry.match(line)))
+
     def _schemas(self) -> list[str]:
+        return [f"--schema={_pattern(name)}" for name in self._names()]
+
+    def _names(self) -> list[str]:
         schemas = {spot.schema for spot in self._database.spots.values()}
         ledger = self._database.known_ledger()
-        named = [*sorted(schemas), *([ledger] if ledger else [])]
-        return [f"--schema={_pattern(name)}" for name in named]
+        return [*sorted(schemas), *([ledger] if ledger else [])]
 
-    def _run(self, program: str, *options: str) -> None:
+    def _run(self, program: str, *options: str) -> str:
         done = subprocess.run(
             [_program(program), *options],
             env=self._environment(),
@@ -76,6 +92,7 @@ class Backups:
                 backend=self._database.backend,
                 next_step=f"is {program} of the server's version or newer? FLUXSTORE_PG_BINDIR",
             )
+        return done.stdout
 
     def _environment(self) -> dict[str, str]:
         """Return an environment that leads to the database.

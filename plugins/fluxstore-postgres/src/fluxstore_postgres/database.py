@@ -149,7 +149,7 @@ class Database:
         made: list[Part] = []
         tables = [self.own(entity) for entity in entities]
         schemas = {table.schema for table in tables}
-        made += [ddl.create_schema(name) for name in sorted(schemas) if not self._is_schema(name)]
+        made += [ddl.create_schema(name) for name in sorted(schemas) if not self.is_schema(name)]
         for table in tables:
             made += ddl.create_table(table)
         return made
@@ -279,7 +279,8 @@ class Database:
                 waiting += [self.entities[str(f.rules.references)] for f in entity.references]
         return [entity for entity in self.entities.parents_first() if entity.name in wanted]
 
-    def _is_schema(self, name: str) -> bool:
+    def is_schema(self, name: str) -> bool:
+        """Tell whether a schema is there."""
         rows = self.connections.run(statement("catalogue", "has_schema"), {"schema": name})
         return bool(rows[0][0])
 

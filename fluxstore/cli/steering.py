@@ -71,7 +71,7 @@ def _telling(session: Session, show: Tell) -> Any:
             session.warn(f"{now.problem}; trying again")
         said[0] = now.problem
         seconds = max(time.monotonic() - begun, 1e-9)
-        stage = f"relay {now.authority} → {now.follower}, {_behind(now)},"
+        stage = f"relay {now.authority} → {now.follower}, {_behind(now)}"
         show(Progress(stage, "", now.cleared, seconds, now.cleared / seconds))
 
     return tell

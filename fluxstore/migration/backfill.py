@@ -8,8 +8,8 @@ and what the first look took for a problem is looked at again, for it may have b
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, suppress
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from itertools import islice
 from typing import cast
 
@@ -17,7 +17,7 @@ import attrs
 
 from fluxstore.codec import Codec
 from fluxstore.entity import Entities, Entity
-from fluxstore.errors import QuarantineError, UsageError
+from fluxstore.errors import QuarantineError
 from fluxstore.evaluate import reading
 from fluxstore.migration import conflicts, extras, facts, identity
 from fluxstore.migration.carrying import Waiting
@@ -30,6 +30,7 @@ from fluxstore.migration.migrate import Migration, opened, retried
 from fluxstore.migration.options import Options
 from fluxstore.migration.plan import LEASE, Plan, make_plan
 from fluxstore.migration.progress import Throttle, check
+from fluxstore.migration.quarantine import crossed, keys_of
 from fluxstore.migration.report import MigrationReport
 from fluxstore.migration.scratch import Scratch
 from fluxstore.migration.spool import SHOWN, Problems
@@ -174,7 +175,7 @@ class Backfill(Migration):
 
     def _sound(self, copy: LiveCopy, listed: Sequence[Rejected]) -> set[str]:
         """Let cross what was touched, or refers to a record that is there; return those keys."""
-        authority, keys = self.live.authority.adapter, _keys(copy.entity, listed)
+        authority, keys = self.live.authority.adapter, keys_of(copy.entity, listed)
         touched = authority.ledger.versions(copy.entity.name, list(keys.values()))
         copy.carry(list(touched))
         reasons: dict[str, set[Reason]] = defaultdict(set)
@@ -208,18 +209,20 @@ class Backfill(Migration):
 
     def _keep(self, entity: Entity) -> None:
         """Save what stays behind, beside what the relay has put into quarantine."""
-        ledger = self.plan.target.adapter.ledger
+        authority, follower = self.live.adapters
+        ledger = follower.ledger
         wanted = [*self._surveyed[entity.name].problems, *self._refused(entity.name)]
         own = {one.problem.key for one in wanted}
         known = list(ledger.quarantine(entity.name))
-        keys = _keys(entity, [one for one in known if one.problem.key not in own])
-        authority = self.live.authority.adapter.ledger
-        touched = authority.versions(entity.name, list(keys.values()))
-        wanted += [one for one in known if keys.get(one.problem.key) in touched]
+        others = [one for one in known if one.problem.key not in own]
+        keys = keys_of(entity, others)
+        touched = authority.ledger.versions(entity.name, list(keys.values()))
+        still = touched.keys() - set(crossed(authority, follower, entity, others))
+        wanted += [one for one in others if keys.get(one.problem.key) in still]
         if wanted != known:
             ledger.set_quarantine(entity.name, wanted)
         if self._surveyed[entity.name].refused is None:
-            ledger.save_parts(entity.name, self.plan.source.adapter.ledger.parts(entity.name))
+            ledger.save_parts(entity.name, authority.ledger.parts(entity.name))
 
     def _report(self, *, stopped: bool) -> MigrationReport:
         report = super()._report(stopped=stopped)
@@ -239,12 +242,3 @@ class Backfill(Migration):
             key=one.text,
             file=self.plan.target.collection(entity).place(),
         )
-
-
-def _keys(entity: Entity, rejected: Sequence[Rejected]) -> Mapping[str, Key]:
-    """Return the keys of problems by their text; what names a place in a file has none."""
-    found: dict[str, Key] = {}
-    for one in rejected:
-        with suppress(UsageError):
-            found[one.problem.key] = Codec.of(entity).key_of_text(one.problem.key)
-    return found

@@ -17,7 +17,7 @@ import attrs
 
 from fluxstore.entity import Entities, Entity
 from fluxstore.errors import UnreadableRecordError
-from fluxstore.migration import facts
+from fluxstore.migration import facts, quarantine
 from fluxstore.migration.carrying import carry
 from fluxstore.migration.compare import Joined
 from fluxstore.migration.differences import Kind, differing
@@ -49,6 +49,8 @@ def validate_live(
     """
     options = attrs.evolve(options or Options(), entities=tuple(one.name for one in live.entities))
     plan = make_plan(live.authority, live.follower, entities, only=options.entities, check=False)
+    for entity in live.entities:
+        quarantine.reconcile(*live.adapters, entity)
     with Scratch(options.scratch) as scratch, Listing(options, each) as listing:
         scratch.require(2 * plan.scratch_bytes)
         validation = LiveValidation(plan, options, scratch, listing)

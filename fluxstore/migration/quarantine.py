@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 
-from fluxstore.adapter import Ledger
+from fluxstore.adapter import Adapter, Ledger
 from fluxstore.codec import Codec
 from fluxstore.entity import Entity
+from fluxstore.errors import UsageError
 from fluxstore.records import Key, Rejected
 
 
@@ -31,3 +33,33 @@ def release(ledger: Ledger, entity: Entity, keys: Iterable[Key]) -> int:
     if len(left) < len(known):
         ledger.set_quarantine(entity.name, left)
     return len(known) - len(left)
+
+
+def reconcile(origin: Adapter, follower: Adapter, entity: Entity) -> int:
+    """Take out what was mended at *origin* and has crossed since; return how many it was.
+
+    A leg carries what was just committed, and knows of no quarantine.
+    """
+    known = follower.ledger.quarantine(entity.name)
+    if not known:
+        return 0
+    return release(follower.ledger, entity, crossed(origin, follower, entity, known))
+
+
+def crossed(
+    origin: Adapter, follower: Adapter, entity: Entity, rejected: Sequence[Rejected]
+) -> list[Key]:
+    """Return the keys among *rejected* that were written since, and that *follower* has."""
+    keys = list(keys_of(entity, rejected).values())
+    ours = origin.ledger.versions(entity.name, keys)
+    theirs = follower.ledger.versions(entity.name, keys)
+    return [key for key in keys if key in ours and key in theirs and not theirs[key] < ours[key]]
+
+
+def keys_of(entity: Entity, rejected: Iterable[Rejected]) -> Mapping[str, Key]:
+    """Return the keys of problems by their text; what names a place in a file has none."""
+    found: dict[str, Key] = {}
+    for one in rejected:
+        with suppress(UsageError):
+            found[one.problem.key] = Codec.of(entity).key_of_text(one.problem.key)
+    return found

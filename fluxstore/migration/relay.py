@@ -17,6 +17,7 @@ from fluxstore.adapter import Adapter, Backlog, Mark
 from fluxstore.codec import Codec
 from fluxstore.entity import Entity
 from fluxstore.errors import LeaseError, StalePhaseError
+from fluxstore.migration import quarantine
 from fluxstore.migration.carrying import Carried, Waiting, carry
 from fluxstore.migration.conflicts import settle
 from fluxstore.migration.progress import Stopped, never
@@ -82,6 +83,8 @@ def drain(
     with relay_lease(origin, entities, patience_seconds):
         passes = Passes(origin, follower, entities, epochs)
         passes.run(limit, stopped)
+        for entity in entities:
+            quarantine.reconcile(origin, follower, entity)
     return Drained(
         applied=passes.total.applied,
         newer=passes.total.newer,

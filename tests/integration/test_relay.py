@@ -9,7 +9,7 @@ from moving import Member, Note, Team, User, everything
 from fluxstore.entity import entity_of
 from fluxstore.errors import LeaseError, StalePhaseError
 from fluxstore.migration.relay import backlog, carry, drain
-from fluxstore.records import Reason, Rejected, Version
+from fluxstore.records import Problem, Reason, Rejected, Version, Versioned
 
 NOTES = entity_of(Note)
 
@@ -210,12 +210,24 @@ def test_a_record_that_the_follower_cannot_hold_is_quarantined_and_its_mark_stay
     assert [] == list(both.follower.adapter.ledger.quarantine("notes"))
 
 
+def test_a_mended_record_that_a_leg_has_carried_leaves_the_quarantine() -> None:
+    both = pair()
+    both.write(Note(id=5), Note(id=6))
+    ledger = both.follower.adapter.ledger
+    bad = [Rejected(Problem("notes", Reason.NUL, "no NUL", key)) for key in ("5", "6", "[3]")]
+    ledger.set_quarantine("notes", bad)
+    both.origin.adapter.ledger.clear(both.origin.adapter.ledger.marks("notes", 10))
+    mended = both.origin.collection(NOTES).read([5])[5]
+    both.follower.collection(NOTES).apply_if_newer([Versioned(5, mended.version, mended)])
+    drained(both)
+    assert ["6", "[3]"] == [one.problem.key for one in ledger.quarantine("notes")]
+
+
 def refuse(both: Pair, monkeypatch, *, key: int) -> None:
     """Let the follower be one that cannot hold the record *key*."""
     collection = both.follower.collection(NOTES)
     apply_if_newer, foresee = collection.apply_if_newer, collection.foresee
     from fluxstore.errors import ConstraintError
-    from fluxstore.records import Problem
 
     def applying(changes, *, epoch=None):
         if any(one.key == key for one in changes):

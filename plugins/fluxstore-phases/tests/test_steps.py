@@ -200,6 +200,21 @@ def test_one_entity_may_stay_where_it_is(sides):
         write(sides, TARGET, "b", "not there")
 
 
+def test_an_entity_that_was_half_given_its_own_phase_is_not_forgotten(sides):
+    walk(sides, 3)
+    sides.turn(TARGET, "notes", None, sides.controls(TARGET)[ALL])  # who did that died
+    write(sides, SOURCE, "a", "x")
+    Walk(sides).to(phase(3))
+    walk(sides, 4)
+    write(sides, SOURCE, "b", "y")
+
+    assert ["teams"] == [one.name for one in sides.governed(ALL)]
+    assert ("live", "shadow") == (
+        sides.standing(ALL).phase.name,
+        sides.standing("notes").phase.name,
+    )
+
+
 def test_one_entity_goes_live_and_home_again(sides):
     write(sides, SOURCE, "a", "x")
     walk(sides, 1)

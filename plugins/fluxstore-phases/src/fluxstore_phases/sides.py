@@ -129,6 +129,13 @@ class Sides:
             self.turn(Side.TARGET, entity, None, target[ALL])
         self.turn(Side.SOURCE, entity, None, source.get(ALL, begun()))
 
+    def finish_own(self) -> None:
+        """Finish what ``give_own`` has begun, before the records of ``*`` change again."""
+        target, source = self.controls(Side.TARGET), self.controls(Side.SOURCE)
+        for name in target.keys() - source.keys() - {ALL}:
+            if ALL in source:
+                self.turn(Side.SOURCE, name, None, source[ALL])
+
     def pin(self) -> None:
         """Give entities that stay in phase ``off`` a target record that says so.
 

@@ -66,6 +66,7 @@ class Walk:
         done: list[Taken] = []
         with self.sides.leased():
             recovery.recover_all(self.sides)
+            self.sides.finish_own()
             if self.scope != ALL:
                 self.sides.give_own(self.scope)
             while (step := self._next(wanted)) is not None:

@@ -15,6 +15,9 @@ from fluxstore.adapter import Adapter, Batch, Control, Opening, Use
 from fluxstore.codec import Codec
 from fluxstore.entity import Entities, entity, entity_of, field
 from fluxstore.migration import facts, relay
+from fluxstore.migration.backfill import backfill
+from fluxstore.migration.live import live_of
+from fluxstore.migration.plan import End
 from fluxstore.records import UNTOUCHED, Delete, Intent, Put, Record
 from fluxstore_phases.phases import PHASES, Side
 from fluxstore_phases.sides import Sides
@@ -167,6 +170,14 @@ def satisfy(sides: Sides, scope: str = ALL) -> None:
         epoch = standing.held(holder.other).epoch
         there.collection(one).merge(Batch(batch, epoch=epoch))
     prove(sides, scope)
+
+
+def fill_back(sides: Sides) -> None:
+    """Fill the source from the target, as `migrate` does while the target is the authority."""
+    two = [End(NAMES[side], sides.adapter(side)) for side in Side]
+    found = live_of(*two, ENTITIES.values())
+    assert found is not None
+    backfill(found, ENTITIES)
 
 
 def prove(sides: Sides, scope: str = ALL, *, epoch: int | None = None) -> None:

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from phase_changes import ENTITIES, ends, marks, phase, remove, roles, texts, walk, write
+from phase_changes import ENTITIES, ends, fill_back, marks, phase, remove, roles, texts, walk, write
 
 from fluxstore.errors import GateError, LeaseError, StalePhaseError
 from fluxstore.migration import relay
-from fluxstore.migration.backfill import backfill
-from fluxstore.migration.live import live_of
-from fluxstore.migration.plan import End
 from fluxstore_phases import archiving, completing
 from fluxstore_phases.phases import Side
 from fluxstore_phases.standing import ALL
@@ -252,13 +249,6 @@ def test_marks_of_complete_are_kept_for_their_time_and_then_dropped(sides):
     assert "complete" == sides.standing(ALL).state.name
 
 
-def fill_source(sides):
-    one, two = End("one", sides.adapter(SOURCE)), End("two", sides.adapter(TARGET))
-    found = live_of(one, two, ENTITIES.values())
-    assert found is not None
-    backfill(found, ENTITIES)
-
-
 def test_a_source_whose_marks_were_dropped_is_filled_again_before_it_answers(sides):
     write(sides, SOURCE, "gone", "x")
     walk(sides, 5)
@@ -268,7 +258,7 @@ def test_a_source_whose_marks_were_dropped_is_filled_again_before_it_answers(sid
     Walk(sides).to(phase(4))
     with pytest.raises(GateError, match="gate backfill is shut"):
         Walk(sides).to(phase(3))
-    fill_source(sides)
+    fill_back(sides)
     Walk(sides).to(phase(3))
 
     assert {"a": "y"} == texts(sides, SOURCE)

@@ -12,7 +12,7 @@ import pytest
 from fluxstore.adapter import Control
 from fluxstore.codec import Codec
 from fluxstore.entity import Entities, entity, entity_of, field
-from fluxstore.records import Version
+from fluxstore.records import Delete, Version
 from fluxstore.testing.conformance.support import change, collection, put, save
 from fluxstore.testing.entities import (
     Album,
@@ -20,6 +20,7 @@ from fluxstore.testing.entities import (
     ByIdent,
     ByMoment,
     ByNumber,
+    Counter,
     Person,
     Place,
     Room,
@@ -232,3 +233,26 @@ def test_what_only_the_residue_of_an_adopted_table_says_is_noted_too(file):
 
     assert {1: Version(1, 2)} == marks(adapter, User)
     assert Version(1, 3) == users.commit([change(User, 1, age=11)])[1].version
+
+
+TALLY = (
+    "CREATE TABLE counters (id TEXT NOT NULL PRIMARY KEY, count INT, log TEXT)",
+    "INSERT INTO counters VALUES ('users', 0, '[]')",
+    "CREATE TRIGGER tally AFTER UPDATE ON users BEGIN UPDATE counters SET count = count + 1; END",
+)
+
+
+def test_what_an_applications_own_trigger_writes_is_captured_under_our_writes_too(file):
+    file.run(*ADOPTED, *TALLY)
+    adapter = file.open(Entities([entity_of(User), entity_of(Counter)]))
+    govern(adapter)
+    users = collection(adapter, User)
+    changed = users.commit([change(User, 1, age=11)])
+    extras = attrs.evolve(changed[1].residue, extras={"note": 1})
+    only_residue = users.commit([put(User(id=1, mail="a@x", age=11), residue=extras)])
+
+    assert {"users": Version(1, 2)} == marks(adapter, Counter)
+    assert (Version(1, 2), Version(1, 3)) == (changed[1].version, only_residue[1].version)
+    users.commit([Delete(2)])
+    assert {1: Version(1, 3), 2: Version(1, 2, deleted=True)} == marks(adapter, User)
+    assert [(0,)] == file.run("SELECT count(*) FROM _fluxstore_own")

@@ -78,6 +78,11 @@ def settle(driver: sqlite3.Connection, controls: Controls, tables: Iterable[Tabl
             driver.execute(text)
 
 
+def are_there_others(driver: sqlite3.Connection) -> bool:
+    """Tell whether there are triggers that are not ours."""
+    return driver.execute(_of("others")).fetchone() is not None
+
+
 def is_missing(driver: sqlite3.Connection, controls: Controls, table: Table) -> bool:
     """Tell whether *table* lacks a trigger that *controls* want."""
     if not is_kept(governs(controls, table.entity.name)):

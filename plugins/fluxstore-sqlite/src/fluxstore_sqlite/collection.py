@@ -75,7 +75,7 @@ class SqliteCollection:
         op_id: str | None = None,
     ) -> Mapping[Key, Record]:
         """Make *changes* in one transaction; return the records of the puts as they are now."""
-        with self._unit() as unit:
+        with self._unit(as_others_do=True) as unit:
             let_write(unit.control(self.entity), self.entity.name)
             keys = [change.key for change in changes]
             if op_id is None or not self._ops.is_done(unit.driver, op_id, self.entity):
@@ -115,8 +115,8 @@ class SqliteCollection:
             return application.make(self.entity, changes)
 
     @contextmanager
-    def _unit(self) -> Iterator[Unit]:
+    def _unit(self, *, as_others_do: bool = False) -> Iterator[Unit]:
         with self._connections.write() as driver:
             unit = Unit(driver, self._tables)
-            with unit.writes():
+            with unit.writes(as_others_do=as_others_do):
                 yield unit

@@ -28,7 +28,9 @@ def note(unit: Unit) -> None:
     for (name, key), existed in unit.touched.items():
         control = governs(unit.controls, name)
         let_write(control, name)
-        _note_one(unit, unit.tables.entities[name], key, control, existed=existed)
+        entity = unit.tables.entities[name]
+        if not unit.is_captured(entity, key):
+            _note_one(unit, entity, key, control, existed=existed)
 
 
 def _note_one(

@@ -31,6 +31,7 @@ class _Known:
     """Every entity has its table, and the ledger its own."""
     settled: int | None = None
     """The version of the schema for which the triggers were looked at."""
+    has_triggers_of_others: bool = False
     origin: _Known | None = None
     """What this is a draft of."""
 
@@ -226,6 +227,12 @@ class Tables:
         found = (self.find(driver, entity) for entity in self.entities.values())
         capture.settle(driver, controls, (table for table in found if table is not None))
         self._here.settled = _schema_version(driver)
+        self._here.has_triggers_of_others = capture.are_there_others(driver)
+
+    @property
+    def has_triggers_of_others(self) -> bool:
+        """Whether an application has triggers of its own, as ``keep_triggers`` found."""
+        return self._here.has_triggers_of_others
 
     def keep_triggers(self, driver: sqlite3.Connection) -> None:
         """Make the triggers again where another program has changed the schema since."""

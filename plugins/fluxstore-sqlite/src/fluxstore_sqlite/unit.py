@@ -9,16 +9,17 @@ from functools import cached_property
 from typing import cast
 
 from fluxstore.adapter import Control
-from fluxstore.codec import Refusal
+from fluxstore.codec import Codec, Refusal
 from fluxstore.entity import Entity
 from fluxstore.errors import ConstraintError
-from fluxstore.records import Key, Reason
+from fluxstore.records import Key, Reason, Version
 from fluxstore_sqlite import sql
 from fluxstore_sqlite.broken import BrokenRuleError, Rule
 from fluxstore_sqlite.capture import Controls, controls_of, governs, own_writes
 from fluxstore_sqlite.columns import Stored
 from fluxstore_sqlite.failures import Where, columns_of, is_taken, translated
 from fluxstore_sqlite.fetching import fetch, fetch_one
+from fluxstore_sqlite.ledger import version_of
 from fluxstore_sqlite.rows import Found, Rows, StoredRow
 from fluxstore_sqlite.tables import Tables
 
@@ -34,6 +35,8 @@ class Unit:
         self.driver = driver
         self.tables = tables
         self.touched: Touched = {}
+        self._before: dict[tuple[str, Key], Version | None] | None = None
+        """The versions of touched records before, where triggers note what changes."""
         tables.ensure(driver)
 
     @cached_property
@@ -46,14 +49,33 @@ class Unit:
         return governs(self.controls, entity.name)
 
     @contextmanager
-    def writes(self) -> Iterator[None]:
-        """Do in the context what triggers do for other programs."""
+    def writes(self, *, as_others_do: bool = False) -> Iterator[None]:
+        """Do in the context what triggers do for other programs.
+
+        *as_others_do* leaves it to them where the application has triggers of its own: what those
+        write is captured then, too.
+        """
         if self.controls:
             self.tables.keep_triggers(self.driver)
+        if self.controls and not (as_others_do and self.tables.has_triggers_of_others):
             with own_writes(self.driver):
                 yield
         else:
+            self._before = {} if self.controls else None
             yield
+
+    def is_captured(self, entity: Entity, key: Key) -> bool:
+        """Tell whether a trigger has noted that a touched record changed."""
+        if self._before is None:
+            return False
+        return self._before.get((entity.name, key)) != self._version(entity, key)
+
+    def _look_before(self, entity: Entity, key: Key) -> None:
+        if self._before is not None and (entity.name, key) not in self._before:
+            self._before[entity.name, key] = self._version(entity, key)
+
+    def _version(self, entity: Entity, key: Key) -> Version | None:
+        return version_of(self.driver, entity.name, Codec.of(entity).key_text(key))
 
     def rows(self, entity: Entity) -> Rows:
         """Return the rows of *entity*; its table is there."""
@@ -104,6 +126,7 @@ class Unit:
         if rows.table.adopted:
             self.tables.refuse_misfits(rows.table)
             self._refuse_taken(rows, key, row)
+        self._look_before(rows.table.entity, key)
         try:
             if old is None:
                 self.driver.execute(rows.table.insert, row[: len(rows.table.names)])
@@ -132,6 +155,7 @@ class Unit:
 
     def remove(self, rows: Rows, key: Key) -> None:
         """Delete the record of *key*; what refers to it is the caller's."""
+        self._look_before(rows.table.entity, key)
         self.driver.execute(rows.table.delete, rows.stored_key(key))
         if rows.table.adopted:
             self._keep_residue(rows, key, None)

@@ -13,6 +13,11 @@ DELETE FROM _fluxstore_own
 -- The triggers that are there.
 SELECT name, sql FROM sqlite_master WHERE type = 'trigger' AND name LIKE '\_fluxstore\_%' ESCAPE '\'
 
+-- name: others
+-- Whether there is a trigger of an application's own.
+SELECT 1 FROM sqlite_master
+WHERE type = 'trigger' AND name NOT LIKE '\_fluxstore\_%' ESCAPE '\' LIMIT 1
+
 -- name: drop
 -- A trigger that is not wanted any more, or not as it is.
 DROP TRIGGER {trigger}

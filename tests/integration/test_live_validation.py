@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 
 import attrs
 import pytest
@@ -151,7 +150,7 @@ def test_sides_that_change_places_end_it() -> None:
         validate_live(found, ENTITIES)
 
 
-def test_writers_at_work_raise_no_false_alarm_and_hide_no_difference(record_property) -> None:
+def test_writers_at_work_raise_no_false_alarm_and_hide_no_difference() -> None:
     both = filled(*(Note(id=n, text="same") for n in range(200)), touched=20)
     plant(both, records=(note(150, "planted"),), deletes=(160,))
     done, count = threading.Event(), 0
@@ -170,13 +169,13 @@ def test_writers_at_work_raise_no_false_alarm_and_hide_no_difference(record_prop
 
     writer = threading.Thread(target=write)
     writer.start()
-    begun = time.monotonic()
+    reports = []
     try:
-        reports = [run(both) for _ in range(3)]
+        while writer.is_alive() and (len(reports) < 3 or count < 50):
+            reports.append(run(both))
     finally:
         done.set()
         writer.join(20)
-    record_property("writes_per_second", count / (time.monotonic() - begun))
+    assert count >= 50
     for report in reports:
         assert {"150": Kind.DIVERGED, "160": Kind.MISSING} == told(report)
-    assert count > 10

@@ -87,6 +87,37 @@ def test_rules_are_judged_at_the_end_of_the_transaction(adapter: Any) -> None:
     assert ("reference", ("album_id",)) == (raised.value.rule, raised.value.fields)
 
 
+def test_a_delete_waits_for_what_refers_to_the_record_and_never_cascades(
+    adapter: Any, open_adapter: Any, postgres_dsn: str
+) -> None:
+    albums, tracks = adapter.collection(ALBUMS), adapter.collection(TRACKS)
+    albums.apply_if_newer([brought(album("a"))], epoch=5)
+    track = Record("t", {"id": "t", "album_id": "a", "name": ""})
+    tracks.apply_if_newer([brought(track)], epoch=5)
+    open_adapter(postgres_dsn, use=Use.TARGET).complete([ALBUMS, TRACKS])
+    gone = Versioned("a", Version(5, 3, deleted=True), None)
+    with pytest.raises(ConstraintError) as raised:
+        albums.apply_if_newer([gone], epoch=5)
+
+    assert ("reference", "a") == (raised.value.rule, raised.value.key)
+    assert {"t"} == set(tracks.read(["t"]))
+    with adapter.transaction():
+        tracks.apply_if_newer([Versioned("t", Version(5, 3, deleted=True), None)], epoch=5)
+        albums.apply_if_newer([gone], epoch=5)
+    assert {} == dict(albums.read(["a"]))
+
+
+def test_records_that_refer_to_each_other_go_together(adapter: Any) -> None:
+    adapter.complete([PEOPLE])
+    people = adapter.collection(PEOPLE)
+    boss, worker = person("boss", "1@x"), person("worker", "2@x")
+    worker = Record("worker", {**worker.values, "boss_id": "boss"})
+    people.apply_if_newer([brought(boss), brought(worker)], epoch=5)
+    gone = [Versioned(key, Version(5, 3, deleted=True), None) for key in ("boss", "worker")]
+
+    assert [True, True] == people.apply_if_newer(gone, epoch=5)
+
+
 def test_without_its_foreign_key_a_child_may_come_before_its_parent(adapter: Any) -> None:
     track = Record("t", {"id": "t", "album_id": "a", "name": ""})
     assert [True] == adapter.collection(TRACKS).apply_if_newer([brought(track)], epoch=5)

@@ -64,6 +64,9 @@ class Applying:
         )
         newer = {row[0] for row in rows}
         taken = [change for change in changes if texts[change.key] in newer]
+        gone = [change.key for change in taken if change.record is None]
+        references = self._tabling.references(bound)
+        references.refuse_held(unit, gone, [change.key for change in taken])
         for change in sorted(taken, key=lambda one: one.record is not None):
             self._one(unit, bound, change)
         return [texts[change.key] in newer for change in changes]

@@ -15,7 +15,8 @@ from fluxstore_postgres.residues import SideResidue
 from fluxstore_postgres.retrying import retried
 from fluxstore_postgres.rules import refuse_broken
 from fluxstore_postgres.statements import identifier, statement
-from fluxstore_postgres.tabling import Bound, Tabling, key_arrays
+from fluxstore_postgres.tables import key_arrays
+from fluxstore_postgres.tabling import Bound, Tabling
 from fluxstore_postgres.unit import Unit
 from fluxstore_postgres.writes import PLAIN, Ask
 

@@ -277,6 +277,8 @@ class Merging:
         for key in keys:
             try:
                 with unit.savepoint():
+                    if came.is_live:
+                        self._tabling.references(bound).refuse_held(unit, [key], [])
                     delete = commits.write if came.is_live else commits.delete_if_there
                     deleted += delete(unit, bound, Delete(key))
             except ConstraintError as error:

@@ -16,8 +16,8 @@ from fluxstore.entity import Entity, Field
 from fluxstore.errors import ConstraintError
 from fluxstore.records import Delete, Key, Put, Record
 from fluxstore_postgres.forms import array_text
-from fluxstore_postgres.statements import Part, Statement, listed, statement, word
-from fluxstore_postgres.tables import Column, Table
+from fluxstore_postgres.statements import Part, Statement, filled, listed, statement, word
+from fluxstore_postgres.tables import Column, Table, key_arrays
 from fluxstore_postgres.unit import Unit
 
 if TYPE_CHECKING:
@@ -83,6 +83,48 @@ class References:
                 )
             self._cascade(unit, one, rows)
 
+    def refuse_held(self, unit: Unit, keys: Sequence[Key], changing: Sequence[Key]) -> None:
+        """Raise ConstraintError where a record refers to one of *keys*, which a follower deletes.
+
+        A follower never cascades (docs/decisions/0019): a child that the authority's cascade took
+        comes with its own change, and one that has come anew since must stay. The records are held
+        first, so that no child comes to them meanwhile. Without a foreign key nothing cascades.
+        """
+        table = self._bound.table
+        referring = self._led_here(unit) if keys else []
+        if not referring:
+            return
+        unit.run(self._bound.statements.lock, key_arrays(table, keys))
+        by_text = {table.key_inputs(key)[0]: key for key in keys}
+        text_of = Codec.of(self._entity).key_text
+        for one in referring:
+            own = changing if one.child.entity is self._entity else ()
+            params = {"keys": array_text(by_text), "changing": [text_of(key) for key in own]}
+            for held, parent in unit.run(self._holding(one), params):
+                words = f"record {held} of {one.child.entity.name} refers to it by {one.field.name}"
+                raise self._error(words, one.field, by_text.get(str(parent)))
+
+    def _led_here(self, unit: Unit) -> list[Referring]:
+        """Return the references to this entity that a foreign key keeps now."""
+        named = {"table": self._bound.table.path.as_string(None)}
+        there = {tuple(row) for row in unit.run(statement("references", "foreign_keys"), named)}
+        return [
+            one
+            for one in self._referring()
+            if (one.child.schema, one.child.name, one.column.name) in there
+        ]
+
+    def _holding(self, one: Referring) -> Statement:
+        return statement(
+            "references",
+            "holder",
+            key_text=one.child.key_text("t"),
+            parent=filled("{}::text", one.column.read("t")),
+            table=one.child.path,
+            field=one.column.at(),
+            value=_typed(one.column, word("k.part")),
+        )
+
     def _cascade(self, unit: Unit, one: Referring, rows: Sequence[Sequence[object]]) -> None:
         from fluxstore_postgres.commits import Commits
         from fluxstore_postgres.tabling import Tabling
@@ -147,11 +189,13 @@ class References:
         return any(one.type == "f" and one.columns == column for one in found.constraints)
 
     def _unkept(self) -> Iterator[Referring]:
+        return (one for one in self._referring() if not self._is_kept(one.child.entity, one.field))
+
+    def _referring(self) -> Iterator[Referring]:
         for child, field in self._database.entities.referring_to(self._entity.name):
-            if not self._is_kept(child, field):
-                table = self._database.known_table(child)
-                if table is not None:
-                    yield Referring(table, field)
+            table = self._database.known_table(child)
+            if table is not None:
+                yield Referring(table, field)
 
     def _error(self, problem: str, field: Field, key: Key) -> ConstraintError:
         return ConstraintError(

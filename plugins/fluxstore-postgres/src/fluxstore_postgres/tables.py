@@ -13,7 +13,7 @@ from fluxstore.kinds import Kind
 from fluxstore.records import Key, Row
 from fluxstore_postgres.adopted import SAME, Cast, Fits
 from fluxstore_postgres.failures import Constraint
-from fluxstore_postgres.forms import SQL_TYPES, Form, default_text, form_of, unfit
+from fluxstore_postgres.forms import SQL_TYPES, Form, array_text, default_text, form_of, unfit
 from fluxstore_postgres.statements import Part, filled, identifier, listed, word
 
 BY_CODE_POINT = word(' COLLATE "C"')
@@ -177,6 +177,12 @@ class Table:
         if len(values) >= len(self.columns):
             return ()
         return tuple(c.field.name for c in self.columns if c.field.name not in values)
+
+
+def key_arrays(table: Table, keys: Sequence[Key]) -> list[str]:
+    """Return the parts of *keys* as one array's text for each part."""
+    inputs = [table.key_inputs(key) for key in keys]
+    return [array_text(part) for part in zip(*inputs, strict=True)]
 
 
 def column_of(field: Field, codec: Codec, name: str, form: Form, **more: Any) -> Column:

@@ -12,12 +12,11 @@ from fluxstore.entity import Entity
 from fluxstore.records import Key, Record
 from fluxstore_postgres.database import Database
 from fluxstore_postgres.failures import Where
-from fluxstore_postgres.forms import array_text
 from fluxstore_postgres.record_statements import RecordStatements
 from fluxstore_postgres.references import References
 from fluxstore_postgres.rows import Rows
 from fluxstore_postgres.statements import Statement, identifier, statement
-from fluxstore_postgres.tables import Table
+from fluxstore_postgres.tables import Table, key_arrays
 
 
 @attrs.frozen
@@ -121,9 +120,3 @@ class Tabling:
         parts = key if len(self.entity.key) > 1 else (key,)
         values = dict(zip(self.entity.key, parts, strict=True))
         return all(not c.fits or c.refuse_unfit(values) is None for c in table.key)
-
-
-def key_arrays(table: Table, keys: Sequence[Key]) -> list[str]:
-    """Return the parts of *keys* as one array's text for each part."""
-    inputs = [table.key_inputs(key) for key in keys]
-    return [array_text(part) for part in zip(*inputs, strict=True)]

@@ -13,3 +13,17 @@ SELECT {columns} FROM {table} AS t WHERE t.{field} = {value} FOR UPDATE
 
 -- let_go: records that refer to one no longer do
 UPDATE {table} AS t SET {field} = NULL WHERE t.{field} = {value}
+
+-- foreign_keys: which columns of which tables lead to a table now: another process may have made them
+SELECT n.nspname, c.relname, a.attname
+FROM pg_constraint AS k
+JOIN pg_class AS c ON c.oid = k.conrelid
+JOIN pg_namespace AS n ON n.oid = c.relnamespace
+JOIN pg_attribute AS a ON a.attrelid = c.oid AND a.attnum = k.conkey[1]
+WHERE k.contype = 'f' AND k.confrelid = to_regclass(%(table)s) AND cardinality(k.conkey) = 1
+
+-- holder: a record that refers to one of some keys, and is not one of those that change as well
+SELECT {key_text}, {parent} FROM {table} AS t
+WHERE t.{field} IN (SELECT {value} FROM unnest(%(keys)s::text[]) AS k (part))
+  AND NOT ({key_text} = ANY(%(changing)s::text[]))
+LIMIT 1

@@ -12,6 +12,7 @@ from fluxstore.cli.ends import EntityNames, From, To
 from fluxstore.cli.progress import Tell, reporting
 from fluxstore.cli.render import Styled
 from fluxstore.cli.session import Session
+from fluxstore.errors import GateError
 
 if TYPE_CHECKING:
     from fluxstore.entity import Entity
@@ -129,11 +130,21 @@ def rate(
 
 
 def _told(session: Session, way: tuple[str, str], **what: Any) -> render.Answer:
-    from fluxstore.migration.steering import tell
+    from fluxstore.adapter import Use
+    from fluxstore.migration.live import live_parts
+    from fluxstore.migration.steering import is_running, tell
 
-    with ends.served(session, *way) as (_, live):
-        told = tell(live.authority.adapter.ledger, **what)
-        return _steered(live, told)
+    with ends.opened(session, *way, uses=(Use.SERVE, Use.SERVE)) as both:
+        parts = live_parts(both.source, both.target, both.asked())
+        for live in parts:
+            ledger = live.authority.adapter.ledger
+            if is_running(ledger) or live is parts[-1]:
+                return _steered(live, tell(ledger, **what))
+    raise GateError(
+        "no backfill is running: no entity is in a live migration",
+        gate="backfill",
+        next_step="fluxstore phase set dual_write, then fluxstore migrate",
+    )
 
 
 def _steered(live: Live, told: Told) -> render.Answer:

@@ -67,6 +67,19 @@ def live_of(one: End, other: End, entities: Iterable[Entity]) -> Live | None:
     return found
 
 
+def live_parts(one: End, other: End, entities: Iterable[Entity]) -> list[Live]:
+    """Return the live migrations between two backends, one for each direction.
+
+    Entities may be in phases of their own: those that are not live now are left out.
+    """
+    sides: dict[bool, list[Entity]] = {}
+    for entity in entities:
+        pair = _control(one, entity), _control(other, entity)
+        if _is_live(pair):
+            sides.setdefault(_leads(pair), []).append(entity)
+    return [found for part in sides.values() if (found := live_of(one, other, part)) is not None]
+
+
 def require_fencing(adapter: Adapter, name: str) -> None:
     """Raise ``UnsupportedError`` where *adapter* cannot be an end of a live migration."""
     if Capability.FENCING not in adapter.capabilities:
@@ -110,22 +123,24 @@ def _alike(one: End, other: End, entities: tuple[Entity, ...]) -> Live | None:
 
 
 def _made(one: End, other: End, entities: tuple[Entity, ...], pairs: Mapping[str, Pair]) -> Live:
-    sides = {
-        name: 0 if pair[0] and pair[0].role == "authority" else 1 for name, pair in pairs.items()
-    }
-    first = entities[0].name
-    control = pairs[first][sides[first]]
-    for name, side in sides.items():
-        if side != sides[first]:
+    first, (ours, theirs) = next(iter(pairs.items()))
+    is_forward = _leads((ours, theirs))
+    held = (ours if is_forward else theirs) or Control(0, "authority", OFF, "")
+    for name, pair in pairs.items():
+        if _leads(pair) != is_forward:
             raise GateError(
                 f"{first} and {name} have different authorities",
                 gate="control",
                 next_step=f"name one of them: --entity {first}",
             )
-    assert control is not None  # noqa: S101 - a live pair has both
-    ends = (one, other) if sides[first] == 0 else (other, one)
+    ends = (one, other) if is_forward else (other, one)
     epochs = {name: pair[0].epoch for name, pair in pairs.items() if pair[0] is not None}
-    return Live(*ends, entities, epochs, control.migration, control.phase)
+    return Live(*ends, entities, epochs, held.migration, held.phase)
+
+
+def _leads(pair: Pair) -> bool:
+    """Tell whether the first of two sides is the authority."""
+    return pair[0] is not None and pair[0].role == "authority"
 
 
 def _control(end: End, entity: Entity) -> Control | None:

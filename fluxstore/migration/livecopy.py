@@ -20,6 +20,7 @@ T = TypeVar("T")
 FENCE_SECONDS = 0.1
 """How long a batch may keep other writes of its entity at the follower waiting."""
 _SCANS = 5
+_CARRIED_AT_ONCE = 500
 
 
 class LiveCopy(EntityCopy):
@@ -57,6 +58,10 @@ class LiveCopy(EntityCopy):
 
     def carry(self, keys: Sequence[Key]) -> None:
         """Carry what the authority has under *keys* now."""
+        for at in range(0, len(keys), _CARRIED_AT_ONCE):
+            self._carry(keys[at : at + _CARRIED_AT_ONCE])
+
+    def _carry(self, keys: Sequence[Key]) -> None:
         adapters, entity = self.live.adapters, self.entity
         self.took(self.in_epoch(lambda epoch: carry(*adapters, entity, keys, epoch=epoch)))
 

@@ -13,7 +13,7 @@ from fluxstore.adapter import Backlog
 from fluxstore.entity import Entity
 from fluxstore.errors import BackendUnavailableError, GateError, LeaseError, RoutingError
 from fluxstore.migration.carrying import Waiting
-from fluxstore.migration.live import Live, live_of
+from fluxstore.migration.live import Live, live_of, live_parts
 from fluxstore.migration.plan import End
 from fluxstore.migration.progress import Stopped
 from fluxstore.migration.relay import Drained, drain
@@ -25,6 +25,7 @@ PATIENTLY_BORNE = (BackendUnavailableError, LeaseError, RoutingError, GateError)
 """What may be over in the next round: a backend restarts, a cutover ends, another relay does."""
 _IDLE_SECONDS, _LONGEST_SECONDS = 0.2, 5.0
 _LEASE_SECONDS = 2.0
+NOTHING_LEFT = Backlog(0)
 
 
 @attrs.frozen
@@ -36,7 +37,7 @@ class Relayed:
     applied: int = 0
     newer: int = 0
     cleared: int = 0
-    left: Backlog = attrs.field(default=Backlog(0))
+    left: Backlog = NOTHING_LEFT
     waiting: tuple[Waiting, ...] = ()
     quarantined: tuple[Rejected, ...] = ()
     seconds: float = 0.0
@@ -72,10 +73,8 @@ def relay_once(one: End, other: End, entities: Sequence[Entity], *, stopped: Sto
     ``GateError`` where neither side follows the other, ``LeaseError`` where another relay drains.
     """
     begun = time.monotonic()
-    live = _live(one, other, entities)
-    done = drain(*live.adapters, entities, stopped=stopped, patience_seconds=_LEASE_SECONDS)
-    told = Relayed(live.authority.name, live.follower.name)
-    return _with(told, done, time.monotonic() - begun)
+    told = _round(Relayed(one.name, other.name), one, other, entities=entities, stopped=stopped)
+    return attrs.evolve(told, seconds=time.monotonic() - begun)
 
 
 def relay_on(
@@ -89,40 +88,57 @@ def relay_on(
     told, pause = Relayed(one.name, other.name), _IDLE_SECONDS
     while not stopped():
         try:
-            live = _live(one, other, entities)
-            done = drain(*live.adapters, entities, stopped=stopped)
+            told = _round(told, one, other, entities=entities, stopped=stopped)
         except PATIENTLY_BORNE as error:
             told, pause = attrs.evolve(told, problem=str(error)), min(pause * 2, _LONGEST_SECONDS)
         else:
-            named = attrs.evolve(told, authority=live.authority.name, follower=live.follower.name)
-            told, pause = _with(named, done, time.monotonic() - begun), _IDLE_SECONDS
+            pause = _IDLE_SECONDS
+        told = attrs.evolve(told, seconds=time.monotonic() - begun)
         tell(told)
         _wait(pause, stopped)
     return told
 
 
-def _live(one: End, other: End, entities: Sequence[Entity]) -> Live:
-    live = live_of(one, other, entities)
-    if live is None:
-        raise GateError(
-            f"{one.name} and {other.name} are in phase off: there is nothing to relay",
-            gate="control",
-            next_step="fluxstore phase set dual_write",
-        )
-    return live
+def _round(
+    told: Relayed, one: End, other: End, *, entities: Sequence[Entity], stopped: Stopped
+) -> Relayed:
+    """Drain once in each direction that there is: entities may be in phases of their own."""
+    parts = live_parts(one, other, entities)
+    if not parts:
+        raise _nothing_live(one, other, entities)
+    told = attrs.evolve(told, left=NOTHING_LEFT, waiting=(), quarantined=(), problem="")
+    for live in parts:
+        sides, chosen = live.adapters, live.entities
+        done = drain(*sides, chosen, stopped=stopped, patience_seconds=_LEASE_SECONDS)
+        told = _with(told, live, done)
+    return told
 
 
-def _with(told: Relayed, done: Drained, seconds: float) -> Relayed:
+def _nothing_live(one: End, other: End, entities: Sequence[Entity]) -> GateError:
+    """Return why there is nothing to relay."""
+    try:
+        live_of(one, other, entities)
+    except GateError as error:
+        return error
+    return GateError(
+        f"{one.name} and {other.name} are in phase off: there is nothing to relay",
+        gate="control",
+        next_step="fluxstore phase set dual_write",
+    )
+
+
+def _with(told: Relayed, live: Live, done: Drained) -> Relayed:
+    marks = told.left.marks + done.left.marks
     return attrs.evolve(
         told,
+        authority=live.authority.name,
+        follower=live.follower.name,
         applied=told.applied + done.applied,
         newer=told.newer + done.newer,
         cleared=told.cleared + done.cleared,
-        left=done.left,
-        waiting=done.waiting,
-        quarantined=done.quarantined,
-        seconds=seconds,
-        problem="",
+        left=Backlog(marks, max(told.left.seconds, done.left.seconds)),
+        waiting=(*told.waiting, *done.waiting),
+        quarantined=(*told.quarantined, *done.quarantined),
     )
 
 

@@ -6,7 +6,8 @@
 
 The second ``commit`` of any collection raises, before the real adapter hears of it, or with
 ``after=True`` once it is done: what a lost answer looks like. Verbs of the ledger are named with
-their part: ``ledger.set_control``. ``calls`` tells afterwards what was called.
+their part, and governed reads: ``ledger.set_control``, ``governed.read``. ``calls`` tells
+afterwards what was called.
 """
 
 from __future__ import annotations
@@ -86,7 +87,10 @@ class _Faulty:
         self._real, self._faults, self._prefix, self._entity = real, faults, prefix, entity
 
     def __getattr__(self, name: str) -> Any:
-        return _passing(getattr(self._real, name), self._faults, self._prefix + name, self._entity)
+        real, verb = getattr(self._real, name), self._prefix + name
+        if name == "governed":
+            return _Faulty(real, self._faults, f"{verb}.", self._entity)
+        return _passing(real, self._faults, verb, self._entity)
 
 
 def _passing(real: Any, faults: FaultyAdapter, verb: str, entity: str | None) -> Any:

@@ -15,6 +15,7 @@ import attrs
 from fluxstore.records import UNTOUCHED
 from fluxstore.testing.reference.fence import let_write
 from fluxstore.testing.reference.memory import Memory
+from fluxstore.testing.reference.rules import Deletion
 
 Verb = Callable[..., Any]
 LONG_ENOUGH_SECONDS = 0.01
@@ -152,6 +153,16 @@ def judges_before_the_end(apply: Verb, changes: Any, **named: Any):
     return apply(changes, **named)
 
 
+def cascades_on_a_follower(apply: Verb, changes: Any, **named: Any):
+    collection = apply.__self__
+    memory = memory_of(apply)
+    with memory.transaction() as state:
+        for each in changes:
+            if each.record is None and each.key in state.table(collection.entity.name):
+                Deletion(state, collection._entities, {}).delete(collection.entity, each.key)
+        return apply(changes, **named)
+
+
 def leaves_operations_behind(apply: Verb, changes: Any, **named: Any):
     return apply([attrs.evolve(each, op_ids=()) for each in changes], **named)
 
@@ -202,6 +213,7 @@ LIVE_FLAWS: Mapping[str, Mapping[str, Verb]] = {
     "applies in any role": {"apply_if_newer": applies_in_any_role},
     "applies one by one": {"apply_if_newer": applies_one_by_one},
     "judges before the end": {"apply_if_newer": judges_before_the_end},
+    "cascades on a follower": {"apply_if_newer": cascades_on_a_follower},
     "leaves operations behind": {"apply_if_newer": leaves_operations_behind},
     "leaves operations of the late behind": {
         "apply_if_newer": leaves_operations_of_the_late_behind

@@ -95,3 +95,14 @@ def test_verbs_of_the_ledger_and_the_adapter_can_fail_too(real):
         adapter.close()
     assert None is real.ledger.control("albums")
     adapter.close()
+
+
+def test_governed_reads_have_faults_of_their_own(real):
+    adapter = FaultyAdapter(real, Fault("governed.read", GONE))
+    albums = adapter.collection(ALBUMS)
+
+    assert {} == albums.read(["a"])
+    with pytest.raises(BackendUnavailableError):
+        albums.governed.read(["a"])
+    assert {} == albums.governed.read(["a"])
+    assert {"read": 1, "governed.read": 2} == adapter.calls

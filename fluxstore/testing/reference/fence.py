@@ -66,14 +66,13 @@ def _stale(control: Control | None, entity: Entity) -> RoutingError:
 def note(state: State, touched: Touched) -> None:
     """Give each touched record its next version, and a mark where there is a follower.
 
-    In phase ``off`` and without control nothing is noted but what had a version already: versions
-    are sparse.
+    In phase ``off`` nothing is noted, and without control only what has a version already.
     """
     for (entity, key), existed in touched.items():
         control = control_of(state, entity)
         is_migrating = control is not None and control.phase != "off"
         versions = state.versions.setdefault(entity, {})
-        if not is_migrating and key not in versions:
+        if not is_migrating and (control is not None or key not in versions):
             continue
         old = versions.get(key, UNTOUCHED if existed else Version(0, 0))
         epoch = control.epoch if control else old.epoch

@@ -13,7 +13,7 @@ from fluxstore.errors import ConstraintError
 from fluxstore.records import UNTOUCHED, Key, Reason, Record, Rejected, Versioned
 from fluxstore.testing.reference.fence import let_follow, let_merge, remember
 from fluxstore.testing.reference.memory import Memory, State
-from fluxstore.testing.reference.rules import Broken, Deletion, Touched, broken, restricted
+from fluxstore.testing.reference.rules import Broken, Deletion, Touched, broken, left_behind
 
 
 class ReferenceMerging:
@@ -116,11 +116,11 @@ class ReferenceMerging:
         if here is not None and not change.version > here:
             return False
         versions[change.key] = attrs.evolve(change.version, deleted=change.record is None)
+        touched[self.entity.name, change.key] = True
         if change.record is not None:
             table[change.key] = change.record
-            touched.setdefault((self.entity.name, change.key), True)
-        elif change.key in table:
-            Deletion(state, self._entities, touched, defers=True).delete(self.entity, change.key)
+        else:  # what refers to it stays: its own change may have been carried already
+            table.pop(change.key, None)
         return True
 
     def _judge(self, state: State, touched: Touched) -> None:
@@ -128,6 +128,6 @@ class ReferenceMerging:
         keys = [key for name, key in touched if name == self.entity.name]
         for one in broken(state, self._entities, self.entity, keys):
             raise one.error(self._memory.backend)
-        if (error := restricted(state, self._entities, touched)) is not None:
+        if (error := left_behind(state, self._entities, touched)) is not None:
             error.backend, error.entity = self._memory.backend, self.entity.name
             raise error

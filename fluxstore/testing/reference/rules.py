@@ -120,14 +120,12 @@ def _dangling(state: State, entities: Entities, entity: Entity, record: Record) 
     return None
 
 
-def restricted(state: State, entities: Entities, touched: Touched) -> ConstraintError | None:
-    """Return why one of the records that are gone had to stay, where a record refers to it."""
+def left_behind(state: State, entities: Entities, touched: Touched) -> ConstraintError | None:
+    """Return what is wrong where a record of *touched* is gone and another still refers to it."""
     for name, key in touched:
         for child, field in entities.referring_to(name) if key not in state.table(name) else ():
-            if field.rules.on_delete == "restrict" and (
-                held := _children(state, child, field, key)
-            ):
-                return _restriction(child, field, held[0])
+            for each in _children(state, child, field, key):
+                return _restriction(child, field, each)
     return None
 
 
@@ -138,8 +136,6 @@ class Deletion:
     state: State
     entities: Entities
     touched: Touched
-    defers: bool = False
-    """Whether what restricts a delete is looked at later (``restricted``)."""
 
     def delete(self, entity: Entity, key: Key) -> None:
         """Delete a record; ``ConstraintError`` (of no backend) where another restricts it."""
@@ -161,8 +157,7 @@ class Deletion:
         self.touched.setdefault((child.name, key), True)
 
     def _restrict(self, child: Entity, field: Field, key: Key) -> None:
-        if not self.defers:
-            raise _restriction(child, field, key)
+        raise _restriction(child, field, key)
 
 
 def _children(state: State, child: Entity, field: Field, key: Key) -> list[Key]:

@@ -50,12 +50,20 @@ class JsonAdapter:
         self.ledger.from_files = self._parts
         self._checkpointer = Checkpointer(self._backend)
         self._schedule = Schedule(self._backend.checkpoint_seconds, self._checkpoint)
+        try:
+            self._begin()
+        except BaseException:
+            self._backend.close()
+            raise
+        if self._backend.use is Use.SERVE:
+            self._backend.committed = self._committed
+
+    def _begin(self) -> None:
+        """Put right what others left: a process that died, a program that edited files."""
         if not self._backend.is_read_only:
             self.ledger.refuse_import(self.ledger.controls().values())
             self._checkpointer.recover()
             adopt(self._backend, at_opening=True)
-        if self._backend.use is Use.SERVE:
-            self._backend.committed = self._committed
 
     def _parts(self, entity: str) -> Iterator[Part]:
         """Yield what a file has beside its records; the file stays open meanwhile."""

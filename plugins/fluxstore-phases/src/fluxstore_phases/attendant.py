@@ -6,6 +6,7 @@ import atexit
 import logging
 import os
 import threading
+import time
 import weakref
 
 log = logging.getLogger("fluxstore.phases")
@@ -14,6 +15,9 @@ CLOSING_SECONDS = 10.0
 """How long closing waits for a turn that a backend holds up; then the thread is left behind."""
 _EXIT_SECONDS = 2.0
 _AFTER_A_BUG_SECONDS = 5.0
+_FORK_SECONDS = 2.0
+"""How long a fork waits for turns to end; longer than any that a backend does not hold up."""
+_forking = threading.Lock()
 _attendants: weakref.WeakSet[Attendant] = weakref.WeakSet()
 
 
@@ -36,6 +40,8 @@ class Attendant:
         self._thread: threading.Thread | None = None
         self._starting = threading.Lock()
         self._wake = threading.Event()
+        self._turning = threading.Lock()
+        self._is_held = False
 
     def turn(self) -> float | None:
         """Do what there is to do; return the seconds until the next turn, ``None``: when woken."""
@@ -87,17 +93,46 @@ class Attendant:
             self._wake.clear()
             self._wake.wait(self._turned())
 
+    def hold(self, seconds: float) -> None:
+        """Keep the thread between two turns, if that can be had in time."""
+        self._is_held = self._turning.acquire(timeout=max(seconds, 0.0))
+
+    def release(self) -> None:
+        """Let the thread go on."""
+        if self._is_held:
+            self._is_held = False
+            self._turning.release()
+
     def _turned(self) -> float | None:
         try:
-            return self.turn()
+            with self._turning:
+                return self.turn()
         except Exception:
             log.exception("%s: a turn failed; it goes on", self._name)
             return _AFTER_A_BUG_SECONDS
 
 
+def _hold_all() -> None:
+    """Before a fork: a child would inherit the middle of what a thread does, and not the thread.
+
+    SQLite, for one, would find its own database locked for ever.
+    """
+    _forking.acquire()
+    until = time.monotonic() + _FORK_SECONDS
+    for one in list(_attendants):
+        one.hold(until - time.monotonic())
+
+
+def _release_all() -> None:
+    for one in list(_attendants):
+        one.release()
+    _forking.release()
+
+
 def _forget_all() -> None:
     for one in list(_attendants):
         one.forget()
+    _forking.release()  # the child's only thread is the one that forked
 
 
 def _end_all() -> None:
@@ -105,5 +140,5 @@ def _end_all() -> None:
         one.close(_EXIT_SECONDS)
 
 
-os.register_at_fork(after_in_child=_forget_all)
+os.register_at_fork(before=_hold_all, after_in_parent=_release_all, after_in_child=_forget_all)
 atexit.register(_end_all)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable, Sequence
 from itertools import groupby
 
@@ -19,6 +20,8 @@ SOON_SECONDS = 0.5
 """How long a mark may be a leg's before the relay carries it."""
 _IDLE_SECONDS = 2.0
 _AWAY_SECONDS = 5.0
+_HOLDING_SECONDS = 0.5
+"""How long the lease is held at a time: under load there are always marks, and a cutover waits."""
 
 
 class Relaying(Attendant):
@@ -88,7 +91,13 @@ class Relaying(Attendant):
         names = {one.name for one in chosen}
         entities = [one for one in sides.entities.parents_first() if one.name in names]
         follower = sides.adapter(origin.other)
-        drained = relay.drain(source, follower, entities, stopped=self.is_closing)
+        until = time.monotonic() + _HOLDING_SECONDS
+        drained = relay.drain(
+            source,
+            follower,
+            entities,
+            stopped=lambda: self.is_closing() or time.monotonic() > until,
+        )
         if drained.cleared:
             self._carried(origin.other)
         return drained.left.marks if drained.cleared else 0

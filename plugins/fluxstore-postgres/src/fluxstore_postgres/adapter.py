@@ -23,6 +23,7 @@ from fluxstore_postgres.embedded import EmbeddedServer
 from fluxstore_postgres.embedded import Use as EmbeddedUse
 from fluxstore_postgres.examining import examine
 from fluxstore_postgres.ledger import PostgresLedger
+from fluxstore_postgres.retrying import retried
 from fluxstore_postgres.schema import Schema
 from fluxstore_postgres.statements import identifier, statement
 
@@ -109,7 +110,7 @@ class PostgresAdapter:
 
     def complete(self, entities: Sequence[Entity]) -> None:
         """Make indexes and references of our own tables, and check them."""
-        self.database.complete(entities)
+        retried(self.connections, lambda: self.database.complete(entities))
 
     def examine(self) -> Sequence[Finding]:
         """Return settings that lose data, rights that are missing, tables that do not fit."""

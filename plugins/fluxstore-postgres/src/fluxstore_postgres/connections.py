@@ -71,9 +71,11 @@ class Connections:
         self._health = Health()
         self._setup = statement("session", "set_up")
         self._watchdog = Watchdog(self.timeout_seconds)
+        self._has_pool = False
         try:
             with self.apart():
                 self._pool = self._make_pool()
+                self._has_pool = True
         except BaseException:
             self._watchdog.close()
             raise
@@ -184,7 +186,8 @@ class Connections:
         except psycopg.OperationalError as error:
             if is_lost(error):
                 self._thread.lost_pid = link.pid
-                self._pool.drain()  # the others have hardly fared better
+                if self._has_pool:
+                    self._pool.drain()  # the others have hardly fared better
             if link.call.expired:
                 raise SilentServer(f"no answer within {limit:g} s") from error
             raise

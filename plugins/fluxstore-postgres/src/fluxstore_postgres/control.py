@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from typing import Any
 
 import attrs
@@ -73,7 +74,7 @@ class Controls:
         while True:
             self._database.look()
             try:
-                with self._database.connections.unit(self._database.where_all()) as unit:
+                with self._unit(step) as unit:
                     return self._made(unit, step)
             except BackendUnavailableError as error:
                 if state_of(error) not in IN_THE_WAY:
@@ -82,6 +83,11 @@ class Controls:
                     raise self._held(step.entity) from error
             # Not for security: two that change control must not keep step with each other.
             time.sleep(random.uniform(*PAUSE_SECONDS))  # noqa: S311
+
+    def _unit(self, step: Step) -> AbstractContextManager[Unit]:
+        connections = self._database.connections
+        seconds = connections.bulk_seconds if step.purge else None  # of every touched record
+        return connections.unit(self._database.where_all(), seconds=seconds)
 
     def _made(self, unit: Unit, step: Step) -> bool:
         unit.run(statement("capture", "patience"))

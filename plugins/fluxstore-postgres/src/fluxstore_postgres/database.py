@@ -300,7 +300,7 @@ class Database:
     @contextmanager
     def _making(self, seconds: float | None = None) -> Iterator[Unit]:
         """Yield a transaction in which one process at a time makes tables."""
-        with self.connections.unit(Where(self.backend), seconds=seconds) as unit:
+        with self.connections.unit(self.where_all(), seconds=seconds) as unit:
             unit.run(statement("ddl", "lock_making"))
             yield unit
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import logging
+import signal
 import sys
 from pathlib import Path
 
@@ -27,6 +28,7 @@ def main() -> int:
             names = ", ".join(case.name for case in row.cases)
             sys.stdout.write(f"{row.id}  {row.tools:8} {row.fault}: {row.expected}\n     {names}\n")
         return 0
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # nothing is left behind
     logging.disable(logging.CRITICAL)  # what the product says while it is killed is not the report
     ran = play_all(chosen, seed=asked.seed, full=asked.full, only=asked.rows)
     if asked.report:

@@ -78,9 +78,9 @@ def holder_in_the_way(stage: Stage) -> None:
     holder = project.start(sys.executable, str(HOLDER), str(project.config), "held")
     wait_until(lambda: _is_stopped(holder.pid), "the holder is stopped in its transaction")
     refused = migration.run("phase", "set", "live", "--yes")
+    os.kill(holder.pid, signal.SIGCONT)
     seconds = (refused.ended - refused.began) / 1e9
     after = project.controls()
-    os.kill(holder.pid, signal.SIGCONT)
     stage.require(refused.code == 6, f"exit 6 expected: {refused}")
     stage.require(seconds < PATIENCE_SECONDS + 5, f"it gave up after {seconds:.1f} s")
     stage.require(str(holder.pid) in refused.errors, f"pid {holder.pid} is not named: {refused}")
@@ -96,22 +96,29 @@ def _is_stopped(pid: int) -> bool:
     return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "T"
 
 
+SLEEPERS = {"late": {}, "late reader": {"mixture": {"read": 1}}}
+
+
 def asleep(stage: Stage) -> None:
-    """Let a writer and a reader sleep through a cutover, and one hold an old phase in its TOML."""
+    """Let a writer and a reader sleep through a cutover, and one hold an old phase in its TOML.
+
+    The sleepers work seldom, so that they hold nothing when they are stopped: F13 is about those.
+    """
     project = stage.project()
     crew = begun(stage, project, steps_per_second=20)
     old = project.folder / "old.toml"
     old.write_text(project.config.read_text())
     crew.start("old", ("k0", "k1"), config=str(old), steps_per_second=20)
-    crew.ready("old")
+    for name, job in SLEEPERS.items():
+        crew.start(name, ("k0", "k1"), steps_per_second=1, **job)
+    crew.ready()
     migration = Migration(project)
     migration.must("validate", *project.way)
     for there in ("live", "shadow"):
-        for name in ("w0", "reader"):
+        for name in SLEEPERS:
             crew.signal(name, signal.SIGSTOP)
-        done = migration.walk(there, _never)
-        stage.note(switches=done.code == 0)
-        for name in ("w0", "reader"):
+        migration.walk(there, _never, seconds=60)
+        for name in SLEEPERS:
             crew.signal(name, signal.SIGCONT)
         get_on(crew)
     crew.finish()

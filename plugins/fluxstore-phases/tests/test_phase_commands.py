@@ -147,7 +147,7 @@ def test_a_shut_gate_is_named_with_what_opens_it(project):
 
     assert 6 == done.returncode
     assert "the gate backfill is shut: notes was not backfilled" in done.stderr
-    assert "fluxstore migrate" in done.stderr
+    assert "fluxstore migrate, then `fluxstore phase set live` (left: shadow, live)" in done.stderr
     assert "backfill" == project.desired()
 
 

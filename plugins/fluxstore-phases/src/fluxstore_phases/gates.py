@@ -203,24 +203,34 @@ def answers(asked: Asked, wanted: Phase, *, act: bool = False) -> Sequence[Answe
     return found
 
 
-def require(asked: Asked, wanted: Phase) -> None:
-    """Raise ``GateError`` for the first gate to *wanted* that is shut."""
-    for answer in answers(asked, wanted, act=True):
+def require(asked: Asked, after: Phase, wanted: Phase) -> None:
+    """Raise ``GateError`` for the first gate to the neighbour *after* that is shut.
+
+    It names the steps that are left to *wanted*.
+    """
+    for answer in answers(asked, after, act=True):
         if answer.missing:
-            raise error_of(answer, asked.standing, wanted)
+            raise _error(answer, asked.standing, after, wanted)
 
 
-def error_of(answer: Answer, standing: Standing, wanted: Phase) -> GateError:
-    """Return the error of a gate that is shut."""
+def _error(answer: Answer, standing: Standing, after: Phase, wanted: Phase) -> GateError:
     missing = answer.missing or ()
+    left = names(standing.phase, wanted)
+    rest = f", then `fluxstore phase set {wanted.name}` (left: {', '.join(left)})"
     more = f" (and {len(missing) - 1:,} more)" if len(missing) > 1 else ""
     return GateError(
-        f"{standing.phase.name} → {wanted.name}: the gate {answer.gate.name} is shut: "
+        f"{standing.phase.name} → {after.name}: the gate {answer.gate.name} is shut: "
         f"{missing[0]}{more}",
         gate=answer.gate.name,
         missing=missing[:_NAMED],
-        next_step=answer.gate.next_step,
+        next_step=answer.gate.next_step + (rest if len(left) > 1 else ""),
     )
+
+
+def names(now: Phase, wanted: Phase) -> list[str]:
+    """Return the phases on the way from *now* to *wanted*."""
+    by = 1 if wanted.number > now.number else -1
+    return [PHASES[number].name for number in range(now.number + by, wanted.number + by, by)]
 
 
 def neighbour(now: Phase, wanted: Phase) -> Phase:

@@ -13,14 +13,13 @@ from fluxstore.cli import exits
 from fluxstore.cli.render import count, duration
 from fluxstore.errors import FluxstoreError
 from fluxstore.migration import facts, relay
-from fluxstore_phases import completing, divergences, evidence, gates, leg
-from fluxstore_phases.gates import Asked
-from fluxstore_phases.phases import PHASES, Phase, Side, phase_of
+from fluxstore.migration.steering import is_running
+from fluxstore_phases import completing, divergences, evidence, leg
+from fluxstore_phases.phases import Side, phase_of
 from fluxstore_phases.settings import Settings
-from fluxstore_phases.showing import next_step, to_json
+from fluxstore_phases.showing import next_step, shut_gates
 from fluxstore_phases.sides import BOTH, Sides
 from fluxstore_phases.standing import ALL, Standing, told
-from fluxstore_phases.steps import MAX_AGE_SECONDS
 
 MARK_SECONDS = 0.002
 SWITCH_SECONDS = 1.0
@@ -79,6 +78,7 @@ def _scope(sides: Sides, settings: Settings, scope: str) -> dict[str, Any]:
     entities = sides.governed(scope)
     own = settings.entities.get(scope)
     behind = relay.backlog(sides.adapter(standing.holder), entities)
+    shut = shut_gates(sides, standing)
     return {
         "scope": scope,
         "phase": standing.phase.name,
@@ -94,12 +94,12 @@ def _scope(sides: Sides, settings: Settings, scope: str) -> dict[str, Any]:
         "marks": behind.marks,
         "lag_seconds": round(behind.seconds, 1),
         "validation": _validation(sides, standing, entities),
-        "backfill": _fact(sides, standing, facts.RUNNING),
+        "backfill": _running(sides, standing),
         "follower": _fact(sides, standing, leg.FACT),
         "shadow_reads": _fact(sides, standing, divergences.FACT),
-        "blocked_by": _blocked(sides, standing, entities),
+        "blocked_by": shut,
         "rollback": _rollback(sides, standing, behind.marks),
-        "next": next_step(standing),
+        "next": next_step(standing, shut),
         "problems": [] if standing.state.done else [standing.state.means],
     }
 
@@ -123,24 +123,16 @@ def _validation(sides: Sides, standing: Standing, entities: Sequence[Any]) -> di
     }
 
 
+def _running(sides: Sides, standing: Standing) -> dict[str, Any] | None:
+    """Return how far the running backfill is; what a dead one has left says nothing."""
+    found = _fact(sides, standing, facts.RUNNING)
+    return found if found and is_running(sides.adapter(standing.holder).ledger) else None
+
+
 def _fact(sides: Sides, standing: Standing, name: str) -> dict[str, Any] | None:
     """Return what the authority's ledger keeps under *name*, where it keeps anything."""
     found = sides.adapter(standing.holder).ledger.fact(name)
     return dict(found) if isinstance(found, dict) else None
-
-
-def _blocked(sides: Sides, standing: Standing, entities: Any) -> list[dict[str, Any]]:
-    following = _following(standing)
-    if following is None:
-        return []
-    asked = Asked(sides, standing, entities, MAX_AGE_SECONDS)
-    return [to_json(one) for one in gates.answers(asked, following) if one.is_shut]
-
-
-def _following(standing: Standing) -> Phase | None:
-    if standing.state.name == "final" or standing.phase is PHASES[-1]:
-        return None
-    return PHASES[standing.phase.number + 1]
 
 
 def _rollback(sides: Sides, standing: Standing, marks: int) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from fluxstore_phases import gates, operator
 from fluxstore_phases.gates import Asked
 from fluxstore_phases.phases import PHASES, Phase
 from fluxstore_phases.standing import Standing
+from fluxstore_phases.steps import MAX_AGE_SECONDS
 
 if TYPE_CHECKING:
     from fluxstore.adapter import Control
@@ -44,7 +45,7 @@ def phases(session: Session, sides: Sides, *, max_age_seconds: float) -> Answer:
 def _scope(session: Session, sides: Sides, scope: str, max_age_seconds: float) -> dict[str, Any]:
     standing = sides.standing(scope)
     asked = Asked(sides, standing, sides.governed(scope), max_age_seconds)
-    following = _following(standing)
+    wanted = following(standing)
     return {
         "scope": scope,
         "phase": standing.phase.name,
@@ -58,12 +59,13 @@ def _scope(session: Session, sides: Sides, scope: str, max_age_seconds: float) -
         "source": as_json(standing.source),
         "target": as_json(standing.target),
         "entities": [one.name for one in asked.entities],
-        "next": following.name if following else None,
-        "gates": [to_json(one) for one in gates.answers(asked, following)] if following else [],
+        "next": wanted.name if wanted else None,
+        "gates": [to_json(one) for one in gates.answers(asked, wanted)] if wanted else [],
     }
 
 
-def _following(standing: Standing) -> Phase | None:
+def following(standing: Standing) -> Phase | None:
+    """Return the next phase, ``None`` where there is none."""
     if standing.state.name == "final" or standing.phase is PHASES[-1]:
         return None
     return PHASES[standing.phase.number + 1]
@@ -112,11 +114,11 @@ def dry_run(scope: str, asked: Asked, wanted: Phase) -> Answer:
     if now is wanted:
         line = f"{scope}: {now.name} already; nothing would change"
         return Answer({"scope": scope, "phase": now.name, "steps": [], "gates": []}, [line])
-    following = gates.neighbour(now, wanted)
-    answers = gates.answers(asked, following)
-    steps = _names(now, wanted)
+    after = gates.neighbour(now, wanted)
+    answers = gates.answers(asked, after)
+    steps = gates.names(now, wanted)
     found = [to_json(one) for one in answers]
-    lines = [f"{scope}: would go {' → '.join([now.name, *steps])}", f"to {following.name}:"]
+    lines = [f"{scope}: would go {' → '.join([now.name, *steps])}", f"to {after.name}:"]
     lines += [line for one in found for line in _gate_lines(one)] or ["  nothing is in the way"]
     is_shut = any(one.is_shut for one in answers)
     data = {"scope": scope, "phase": now.name, "steps": steps, "gates": found, "dry_run": True}
@@ -129,11 +131,6 @@ def _gate_lines(one: dict[str, Any]) -> Iterator[str]:
         yield f"        {missing}"
     if one["missing"]:
         yield f"        → {one['next_step']}"
-
-
-def _names(now: Phase, wanted: Phase) -> list[str]:
-    by = 1 if wanted.number > now.number else -1
-    return [PHASES[number].name for number in range(now.number + by, wanted.number + by, by)]
 
 
 def walked(sides: Sides, scope: str, taken: Sequence[Taken]) -> Answer:
@@ -149,7 +146,7 @@ def walked(sides: Sides, scope: str, taken: Sequence[Taken]) -> Answer:
         "phase": standing.phase.name,
         "epoch": standing.epoch,
         "authority": sides.names[standing.holder],
-        "next": next_step(standing),
+        "next": next_step(standing, shut_gates(sides, standing)),
     }
     lines = lines or [f"{scope}: {standing.phase.name} already"]
     return Answer(data | told, [*lines, Styled(f"next: {told['next']}", "bold")])
@@ -176,20 +173,30 @@ def _step_json(taken: Taken) -> dict[str, Any]:
     }
 
 
-NEXT = {
+_NEXT = {
     "off": "fluxstore phase advance",
     "dual_write": "fluxstore phase advance, then fluxstore migrate",
-    "backfill": "fluxstore migrate, then fluxstore phase advance",
-    "shadow": "fluxstore validate, then fluxstore phase advance",
+    "backfill": "fluxstore phase advance",
+    "shadow": "fluxstore phase advance",
     "live": "watch it; fluxstore phase advance when you are sure, fluxstore rollback if not",
     "complete": "fluxstore finalize when nobody wants to return",
 }
 
 
-def next_step(standing: Standing) -> str:
-    """Return the next safe step in words that begin with a command."""
+def next_step(standing: Standing, shut: Sequence[dict[str, Any]] = ()) -> str:
+    """Return the next safe step in words that begin with a command; *shut* gates come first."""
     if standing.state.name == "final":
         return "nothing: make the target the source in [policy] when you like"
     if not standing.state.done or standing.state.name == "entering":
         return f"fluxstore phase set {standing.phase.name} (it finishes what was begun)"
-    return NEXT[standing.phase.name]
+    after = _NEXT[standing.phase.name]
+    return f"{shut[0]['next_step']}; then {after}" if shut else after
+
+
+def shut_gates(sides: Sides, standing: Standing) -> list[dict[str, Any]]:
+    """Return the gates to the next phase that are shut now, without doing anything to know."""
+    wanted = following(standing)
+    if wanted is None:
+        return []
+    asked = Asked(sides, standing, sides.governed(standing.scope), MAX_AGE_SECONDS)
+    return [to_json(one) for one in gates.answers(asked, wanted) if one.is_shut]

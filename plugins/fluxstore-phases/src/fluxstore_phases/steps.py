@@ -70,7 +70,7 @@ class Walk:
             if self.scope != ALL:
                 self.sides.give_own(self.scope)
             while (step := self._next(wanted)) is not None:
-                done.append(self._take(step))
+                done.append(self._take(step, wanted))
                 self.taken(done[-1])
                 if self.stopped():
                     break
@@ -134,11 +134,11 @@ class Walk:
             archiving.keep_manifest(self.sides, self.scope)
         return None
 
-    def _take(self, after: Phase) -> Taken:
+    def _take(self, after: Phase, wanted: Phase) -> Taken:
         asked, began = self.asked(), time.monotonic()
         before = asked.standing.phase
         self.tell(f"{before.name} → {after.name}")
-        gates.require(asked, after)
+        gates.require(asked, after, wanted)
         pause, notices = TRANSITIONS[before.number, after.number](self, after)
         standing = self.sides.standing(self.scope)
         return Taken(

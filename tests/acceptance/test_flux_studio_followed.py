@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
 
+import attrs
 import pytest
 from flux_studio_example import configuration, importable
 from two_sided import wait_until
 
 import fluxstore
-from fluxstore import Config, Entity, Plugins
+from fluxstore import Config, Entity, Plugins, entity_of
 from fluxstore.adapter import Adapter, Use
 from fluxstore.backends import OpenBackends, open_backend
 from fluxstore.codec import Codec
@@ -116,3 +118,18 @@ def test_regression_13_14_15_all_that_the_application_does_is_on_both_sides(
     assert (2, 2, 1) == (filled["projects"], filled["tasks"], filled["milestones"])
     assert (1, 1, 0) == (changed["projects"], changed["tasks"], changed["milestones"])
     assert filled["activities"] < changed["activities"] == activities
+
+
+def test_what_a_delete_took_with_it_is_gone_from_the_follower_when_the_call_returns(
+    config: Config, plugins: Plugins, sides: Sides
+) -> None:
+    Walk(sides).to(phase_of("dual_write"))
+    patient = {"on_follower_error": "raise", "follower_budget": timedelta(seconds=20)}
+    raising = attrs.evolve(config.policy.settings, **patient)
+    strict = attrs.evolve(config, policy=attrs.evolve(config.policy, settings=raising))
+    with studio(strict, plugins) as opened:
+        fill(opened)
+        for key in ("p1", "p2"):
+            opened.store[Project].delete(key)
+        assert {} == found(sides, Side.TARGET, entity_of(Project))
+        assert {} == found(sides, Side.TARGET, entity_of(Task))

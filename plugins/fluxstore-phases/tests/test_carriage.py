@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import attrs
 import pytest
-from phase_changes import NOTES, ends, marks, remove, texts, walk, write
+from phase_changes import ENTITIES, NOTES, ends, marks, remove, texts, walk, write
 
 from fluxstore.records import Intent, Put
 from fluxstore.testing.faults import FaultyAdapter
@@ -47,7 +47,9 @@ def followed(tmp_path):
         sides = both.sides()
         write(sides, SOURCE, "old", "x", op_id="before")
         walk(sides, 1)
-        carriage = Carriage(lambda: sides.adapter(SOURCE), lambda: sides.adapter(TARGET))
+        carriage = Carriage(
+            lambda: sides.adapter(SOURCE), lambda: sides.adapter(TARGET), entities=ENTITIES
+        )
         yield Followed(sides, carriage, sides.controls(TARGET)["*"].epoch)
 
 

@@ -55,6 +55,7 @@ class Beside:
                 origin=lambda: self.sides.adapter(follower.other),
                 follower=lambda: self.sides.adapter(follower),
                 follower_name=self.sides.names[follower],
+                entities=self.sides.entities,
             ),
             budget_seconds=self.settings.follower_budget.total_seconds(),
             left=self._left,

@@ -8,24 +8,29 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import chain
 
 import attrs
 
 from fluxstore.adapter import Adapter, Mark
-from fluxstore.entity import Entity
+from fluxstore.codec import Codec
+from fluxstore.entity import Entities, Entity
 from fluxstore.errors import (
     CheckError,
     ConstraintError,
     FluxstoreError,
+    StalePhaseError,
     UnreadableRecordError,
 )
-from fluxstore.migration.relay import BATCH_KEYS, Carried, carry
+from fluxstore.migration.conflicts import settle
+from fluxstore.migration.relay import BATCH_KEYS, Carried, Waiting, carry, live_epoch
 from fluxstore.records import Key, Record, Version, Versioned
 
 log = logging.getLogger("fluxstore.phases")
 
 _REFUSALS = (ConstraintError, CheckError, UnreadableRecordError)
 _REMEMBERED = 10_000
+_MARKS_LOOKED_AT = 200
 
 
 @attrs.frozen
@@ -98,9 +103,15 @@ def _follows(version: Version, before: Version) -> bool:
 class Carriage:
     """Carries parcels, and remembers what the follower has taken."""
 
-    def __init__(self, origin: Callable[[], Adapter], follower: Callable[[], Adapter]) -> None:
+    def __init__(
+        self,
+        origin: Callable[[], Adapter],
+        follower: Callable[[], Adapter],
+        *,
+        entities: Entities,
+    ) -> None:
         """Open the two sides when they are first needed."""
-        self._origin, self._follower = origin, follower
+        self._origin, self._follower, self._entities = origin, follower, entities
         self._taken: dict[tuple[str, Key], Version] = {}
 
     def carry(self, parcel: Parcel) -> tuple[str, Sequence[Mark]]:
@@ -110,8 +121,13 @@ class Carriage:
         """
         settled = self._apply(parcel)
         marks = [Mark(parcel.entity.name, one.key, one.version) for one in settled]
-        problems = [self._look(parcel, keys) for keys in _batches(tuple(parcel.looked_at))]
-        return next(filter(None, problems), ""), marks
+        carried = [self._look(parcel, keys) for keys in _batches(tuple(parcel.looked_at))]
+        waiting = [*chain(*(one.waiting for one in carried))]
+        left = self._settled(parcel.entity, waiting) if waiting else ()
+        refused = [*chain(*(one.quarantined for one in carried))]
+        problems = [*(f"{one.rule}: {one.problem}" for one in left)]
+        problems += [str(one.problem) for one in refused]
+        return next(iter(problems), ""), marks
 
     def clear(self, marks: Sequence[Mark]) -> bool:
         """Clear *marks* at the origin; tell whether that could be done."""
@@ -156,20 +172,50 @@ class Carriage:
         for one in changes:
             self._taken[entity.name, one.key] = one.version
 
-    def _look(self, parcel: Parcel, keys: Sequence[Key]) -> str:
+    def _look(self, parcel: Parcel, keys: Sequence[Key]) -> Carried:
         for key in keys:
             self._taken.pop((parcel.entity.name, key), None)
-        carried = carry(self._origin(), self._follower(), parcel.entity, keys, epoch=parcel.epoch)
-        return _held_back(carried)
+        return carry(self._origin(), self._follower(), parcel.entity, keys, epoch=parcel.epoch)
+
+    def _settled(self, entity: Entity, waiting: Sequence[Waiting]) -> Sequence[Waiting]:
+        """Carry what waits together with marked records that it may wait for; return what is left.
+
+        A delete waits for what its cascade took, a child for its parent: their marks were made in
+        the same transaction.
+        """
+        origin, follower = self._origin(), self._follower()
+        epochs = dict(self._epochs(entity))
+        related = [one for one in self._entities.parents_first() if one.name in epochs]
+        known = {(one.entity, one.key) for one in waiting}
+        marked = [
+            Waiting(one.name, mark.key, Codec.of(one).key_text(mark.key), "reference", "")
+            for one in related
+            for mark in origin.ledger.marks(one.name, _MARKS_LOOKED_AT)
+            if (one.name, mark.key) not in known
+        ]
+        settled = settle(origin, follower, related, [*waiting, *marked], epochs=epochs)
+        return [one for one in settled.waiting if (one.entity, one.key) in known]
+
+    def _epochs(self, entity: Entity) -> Iterator[tuple[str, int]]:
+        """Yield what *entity*'s rules reach and follows now, each with its epoch."""
+        for one in related_to(entity, self._entities):
+            try:
+                yield one.name, live_epoch(self._origin(), self._follower(), one)
+            except StalePhaseError as error:
+                log.debug("%s does not follow now: %s", one.name, error)
 
 
-def _held_back(carried: Carried) -> str:
-    """Return why the follower has not taken a record, or an empty string."""
-    for waiting in carried.waiting:
-        return f"{waiting.rule}: {waiting.problem}"
-    for refused in carried.quarantined:
-        return str(refused.problem)
-    return ""
+def related_to(entity: Entity, entities: Entities) -> Sequence[Entity]:
+    """Return *entity* and all that refer to it or that it refers to, however indirectly."""
+    found, open_ = {entity.name: entity}, [entity]
+    while open_:
+        one = open_.pop()
+        names = {str(field.rules.references) for field in one.references}
+        names |= {child.name for child, _ in entities.referring_to(one.name)}
+        new = [entities[name] for name in sorted(names - found.keys())]
+        found |= {each.name: each for each in new}
+        open_ += new
+    return tuple(found.values())
 
 
 def _batches(keys: Sequence[Key]) -> Iterator[Sequence[Key]]:

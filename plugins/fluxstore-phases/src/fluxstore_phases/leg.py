@@ -21,6 +21,7 @@ from typing import Any
 import attrs
 
 from fluxstore.adapter import Adapter, Mark
+from fluxstore.entity import Entities
 from fluxstore.errors import FluxstoreError, SealedError, StalePhaseError
 from fluxstore_phases.attendant import Attendant
 from fluxstore_phases.breaker import Advice, Breaker, Health
@@ -51,6 +52,7 @@ class Ends:
     origin: Callable[[], Adapter]
     follower: Callable[[], Adapter]
     follower_name: str
+    entities: Entities
 
 
 class Leg(Attendant):
@@ -70,7 +72,8 @@ class Leg(Attendant):
         super().forget()
         self._queue: deque[Ticket] = deque()
         self._transaction = threading.local()
-        self._carriage = Carriage(self._ends.origin, self._ends.follower)
+        ends = self._ends
+        self._carriage = Carriage(ends.origin, ends.follower, entities=ends.entities)
 
     # what the application's threads do
 

@@ -9,7 +9,12 @@ from typing import Any, TypeVar
 import attrs
 
 from fluxstore.adapter import Batch, Cursor, Merged, Page
-from fluxstore.errors import MigrationError, StalePhaseError
+from fluxstore.errors import (
+    BackendUnavailableError,
+    MigrationError,
+    OutcomeUnknown,
+    StalePhaseError,
+)
 from fluxstore.migration.carrying import Carried, Waiting, carry
 from fluxstore.migration.copy import EntityCopy
 from fluxstore.migration.live import Live
@@ -19,6 +24,9 @@ from fluxstore.records import Key, Record
 T = TypeVar("T")
 FENCE_SECONDS = 0.1
 """How long a batch may keep other writes of its entity at the follower waiting."""
+PATIENCE_SECONDS = 30.0
+"""How long a follower that is away is waited for."""
+_PAUSE_SECONDS = 0.5
 _SCANS = 5
 _CARRIED_AT_ONCE = 500
 
@@ -97,10 +105,28 @@ class LiveCopy(EntityCopy):
         return merged
 
     def in_epoch(self, call: Callable[[int], T]) -> T:
-        """Return what *call* makes of the entity's epoch; once more where an epoch has begun."""
-        name = self.entity.name
-        try:
-            return call(self.live.epochs[name])
-        except StalePhaseError:
-            self.live = self.live.again()
-            return call(self.live.epochs[name])
+        """Return what *call* makes of the entity's epoch; again where that was in vain.
+
+        An epoch may have begun meanwhile, and a backend that is away may come back: what a batch
+        or a key does can be done twice.
+        """
+        until = time.monotonic() + PATIENCE_SECONDS
+        while True:
+            try:
+                return call(self.live.epochs[self.entity.name])
+            except StalePhaseError:
+                self._renew()
+            except (BackendUnavailableError, OutcomeUnknown):
+                if time.monotonic() > until or self._stopped():
+                    raise
+                self._steering.rest(_PAUSE_SECONDS)
+
+    def _renew(self) -> None:
+        """Look at the roles again; ``StalePhaseError`` where that tells nothing new."""
+        before, self.live = self.live, self.live.again()
+        if self.live.epochs == before.epochs:
+            raise StalePhaseError(
+                f"{self.live.follower.name} takes nothing though both sides are at one epoch",
+                entity=self.entity.name,
+                next_step="run it again",
+            )

@@ -127,14 +127,18 @@ class Passes:
             cleared = 0 if is_full or self._looked_at == before else self.last.cleared
 
     def _pass(self, entity: Entity, limit: int | None, stopped: Stopped) -> None:
-        """Carry each mark of *entity* once; one that stays is not tried again in this pass."""
+        """Carry the marks that there are of *entity* now; one that stays is not tried again."""
+        due = self._origin.ledger.backlog(entity.name).marks
         stuck: dict[Key, Version] = {}
-        while not stopped():
-            room = BATCH_KEYS if limit is None else min(BATCH_KEYS, limit - self._looked_at)
-            marks = self._origin.ledger.marks(entity.name, max(room, 0) + len(stuck))
-            new = [mark for mark in marks if stuck.get(mark.key) != mark.version][: max(room, 0)]
+        while due > 0 and not stopped():
+            room = min(BATCH_KEYS, due)
+            if limit is not None:
+                room = min(room, max(limit - self._looked_at, 0))
+            marks = self._origin.ledger.marks(entity.name, room + len(stuck))
+            new = [mark for mark in marks if stuck.get(mark.key) != mark.version][:room]
             if not new:
                 return
+            due -= len(new)
             carried = self._carry(entity, new)
             if carried.cleared < len(new):
                 stuck |= _left(entity, new, carried)

@@ -25,6 +25,8 @@ PATIENTLY_BORNE = (BackendUnavailableError, LeaseError, RoutingError, GateError)
 """What may be over in the next round: a backend restarts, a cutover ends, another relay does."""
 _IDLE_SECONDS, _LONGEST_SECONDS = 0.2, 5.0
 _LEASE_SECONDS = 2.0
+_ROUND_MARKS = 5000
+"""After so many it lets go of the lease and tells how it stands, however many come meanwhile."""
 NOTHING_LEFT = Backlog(0)
 
 
@@ -88,7 +90,7 @@ def relay_on(
     told, pause = Relayed(one.name, other.name), _IDLE_SECONDS
     while not stopped():
         try:
-            told = _round(told, one, other, entities=entities, stopped=stopped)
+            told = _round(told, one, other, entities=entities, stopped=stopped, limit=_ROUND_MARKS)
         except PATIENTLY_BORNE as error:
             told, pause = attrs.evolve(told, problem=str(error)), min(pause * 2, _LONGEST_SECONDS)
         else:
@@ -100,7 +102,13 @@ def relay_on(
 
 
 def _round(
-    told: Relayed, one: End, other: End, *, entities: Sequence[Entity], stopped: Stopped
+    told: Relayed,
+    one: End,
+    other: End,
+    *,
+    entities: Sequence[Entity],
+    stopped: Stopped,
+    limit: int | None = None,
 ) -> Relayed:
     """Drain once in each direction that there is: entities may be in phases of their own."""
     parts = live_parts(one, other, entities)
@@ -109,7 +117,7 @@ def _round(
     told = attrs.evolve(told, left=NOTHING_LEFT, waiting=(), quarantined=(), problem="")
     for live in parts:
         sides, chosen = live.adapters, live.entities
-        done = drain(*sides, chosen, stopped=stopped, patience_seconds=_LEASE_SECONDS)
+        done = drain(*sides, chosen, limit=limit, stopped=stopped, patience_seconds=_LEASE_SECONDS)
         told = _with(told, live, done)
     return told
 

@@ -102,14 +102,14 @@ class Steering:
             self._best = each if self._best is None else min(self._best, each)
             excess = max(each - _SLOW_TIMES * self._best, 0.0) * records
         rest = min(_REST_SHARE * seconds + excess, _LONGEST_REST_SECONDS)
-        self._wait(rest)
+        self.rest(rest)
 
     def passed(self, records: int) -> None:
         """Wait until *records* more were due, and for as long as it is told to pause."""
         self._records += records
         told = self._obey()
         while told.state == "paused" and not self._stopped():
-            self._wait(_POLL_SECONDS)
+            self.rest(_POLL_SECONDS)
             told = self._obey()
         self._throttle.passed(records)
 
@@ -127,7 +127,8 @@ class Steering:
             self._ledger.set_fact(facts.RUNNING, said | {"rate": told.rate, "when": when})
         return told
 
-    def _wait(self, seconds: float) -> None:
+    def rest(self, seconds: float) -> None:
+        """Wait; a stop ends the wait."""
         waiting = threading.Event()
         until = time.monotonic() + seconds
         while (left := until - time.monotonic()) > 0 and not self._stopped():

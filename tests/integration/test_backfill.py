@@ -12,7 +12,13 @@ from moving import ENTITIES, Member, Note, Stop, Team, User, by_entity, everythi
 
 from fluxstore.adapter import Batch, Capability
 from fluxstore.entity import entity_of
-from fluxstore.errors import GateError, LeaseError, StalePhaseError, UnsupportedError
+from fluxstore.errors import (
+    BackendUnavailableError,
+    GateError,
+    LeaseError,
+    StalePhaseError,
+    UnsupportedError,
+)
 from fluxstore.migration import facts, scanning
 from fluxstore.migration.backfill import backfill
 from fluxstore.migration.live import live_of
@@ -268,6 +274,33 @@ def test_sides_that_change_places_stop_it_and_nothing_is_overwritten() -> None:
     with pytest.raises(StalePhaseError, match="no longer the authority"):
         run(both)
     assert set() == keys(both.follower, Note)
+
+
+def test_a_follower_that_is_away_for_a_moment_is_waited_for(monkeypatch) -> None:
+    monkeypatch.setattr("fluxstore.migration.livecopy._PAUSE_SECONDS", 0.01)
+    both = loaded(*HUNDRED)
+    both.change(Note, 3, text="touched")
+    collection = both.follower.collection(entity_of(Note))
+    merge, apply_if_newer, away = collection.merge, collection.apply_if_newer, [3, 3]
+
+    def merging(batch: Batch):
+        fail(0)
+        return merge(batch)
+
+    def applying(changes, *, epoch=None):
+        fail(1)
+        return apply_if_newer(changes, epoch=epoch)
+
+    def fail(which: int) -> None:
+        away[which] -= 1
+        if away[which] >= 0:
+            raise BackendUnavailableError("is away", backend="target")
+
+    monkeypatch.setattr(collection, "merge", merging)
+    monkeypatch.setattr(collection, "apply_if_newer", applying)
+    assert 0 == run(both).exit_code
+    assert same(both, Note)
+    assert max(away) < 0
 
 
 def test_a_second_one_is_refused_and_named_its_holder() -> None:

@@ -10,6 +10,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
+import attrs
+
 from fluxstore.adapter import Capability, Finding, Ledger, Opening, Use
 from fluxstore.entity import Entity
 from fluxstore.errors import ConfigError
@@ -69,18 +71,22 @@ class PostgresAdapter:
     def _connect(self, own: settings.Settings) -> None:
         conninfo = self._start_embedded() if own.is_embedded else None
         self.target = target_of(own, self.backend, conninfo=conninfo)
+        direct = self.target
+        if own.is_pooled:
+            direct = target_of(attrs.evolve(own, dsn=own.direct_dsn), self.backend)
         self.connections = Connections(
             self.target,
             own,
             backend=self.backend,
             read_only=self._opening.use is Use.SOURCE,
+            direct=direct,
         )
         self.database = Database(self._opening, self.connections)
         self.ledger: Ledger = PostgresLedger(self.database)
         ledger = identifier(self.database.ledger_schema)
         self._admit = statement("ledger", "admit", ledger=ledger)
         self.schema = Schema(self.database)
-        self.backups = Backups(self.database, self.target)
+        self.backups = Backups(self.database, direct)
         self._collections = {
             one.name: PostgresCollection(one, self.database)
             for one in self._opening.entities.values()

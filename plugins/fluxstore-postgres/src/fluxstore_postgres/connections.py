@@ -20,9 +20,10 @@ from psycopg_pool import ConnectionPool, PoolTimeout
 from fluxstore.records import UNTOUCHED, Version
 from fluxstore_postgres.dsn import Target
 from fluxstore_postgres.failures import SilentServer, Where, is_lost, outcome, translated
+from fluxstore_postgres.sessions import Sessions
 from fluxstore_postgres.settings import Settings
 from fluxstore_postgres.settling import is_decided, status_of
-from fluxstore_postgres.statements import Statement, statement
+from fluxstore_postgres.statements import Statement
 from fluxstore_postgres.unit import Params, Unit, rows_of
 from fluxstore_postgres.watchdog import Call, Watchdog
 
@@ -59,17 +60,29 @@ class Health:
 class Connections:
     """Every connection of one backend."""
 
-    def __init__(self, target: Target, settings: Settings, *, backend: str, read_only: bool):
-        """Connect once, to fail here and with the reason, and keep a pool from then on."""
+    def __init__(
+        self,
+        target: Target,
+        settings: Settings,
+        *,
+        backend: str,
+        read_only: bool,
+        direct: Target | None = None,
+    ) -> None:
+        """Connect once, to fail here and with the reason, and keep a pool from then on.
+
+        *direct* leads past an external pooler, to sessions of our own.
+        """
         self.backend = backend
         self.timeout_seconds = settings.statement_timeout.total_seconds()
         self._settings = settings
         self._conninfo = target.conninfo
-        self.is_reading = read_only
+        self._direct = (direct or target).conninfo
+        self.sessions = Sessions.of(settings, is_reading=read_only)
         self._slow_seconds = settings.slow_query.total_seconds()
         self._thread = threading.local()
         self._health = Health()
-        self._setup = statement("session", "set_up")
+        self._setup = self.sessions.set_up()
         self._watchdog = Watchdog(self.timeout_seconds)
         self._has_pool = False
         try:
@@ -116,6 +129,9 @@ class Connections:
         unit: Unit | None = getattr(self._thread, "unit", None)
         if unit is not None:
             return unit.run(asked, params, where=where)
+        if self.sessions.is_pooled:
+            with self.unit(where, writes=writes, op_id=op_id) as lent:
+                return lent.run(asked, params, where=where)
         try:
             return self._run_alone(asked, params, where)
         except psycopg.Error as error:
@@ -133,6 +149,7 @@ class Connections:
         *,
         begin: Statement | None = None,
         seconds: float | None = None,
+        writes: bool = True,
         op_id: str = "",
     ) -> Iterator[Unit]:
         """Yield this thread's transaction: a new one, or a savepoint in the one that is open.
@@ -146,7 +163,8 @@ class Connections:
                 yield outer
             return
         with self._taken(where) as link:
-            unit = Unit(self, link, where, begin=begin, seconds=seconds, op_id=op_id)
+            more: Any = {"begin": begin, "seconds": seconds, "writes": writes, "op_id": op_id}
+            unit = Unit(self, link, where, **more)
             self._thread.unit = unit
             try:
                 with unit.transaction():
@@ -165,7 +183,7 @@ class Connections:
         where = where or Where(self.backend)
         link = None
         try:
-            link = Link.connect(self._conninfo, autocommit=True)
+            link = Link.connect(self._direct, autocommit=True)
             self._configure(link)
             yield link
         except DRIVER_ERRORS as error:
@@ -203,7 +221,8 @@ class Connections:
     def is_lost_write_decided(self) -> bool:
         """Tell whether the process at which this thread lost its connection has ended by now."""
         seconds = self._settings.connect_timeout.total_seconds()
-        return is_decided(self, getattr(self._thread, "lost_pid", 0), seconds)
+        pid = getattr(self._thread, "lost_pid", 0)  # a pooler does not tell it
+        return bool(pid) and is_decided(self, pid, seconds)
 
     def close(self) -> None:
         """Close every connection."""
@@ -268,7 +287,7 @@ class Connections:
             timeout=own.timeout.total_seconds(),
             max_idle=own.idle.total_seconds(),
             reconnect_timeout=self._settings.connect_timeout.total_seconds(),
-            configure=self._configure,
+            configure=self._configure_lent if self.sessions.is_pooled else self._configure,
             check=self._check,
             name=f"fluxstore-{self.backend}",
             open=True,
@@ -280,13 +299,19 @@ class Connections:
             self.call(link, "check", lambda: ConnectionPool.check_connection(link))
 
     def _configure(self, link: Link) -> None:
-        link.call = self._watchdog.watch(link)
+        self._watch(link)
         link.pid = link.info.backend_pid
+        self.call(link, "set_up", lambda: link.execute(self._setup.text))
+
+    def _configure_lent(self, link: Link) -> None:
+        """Prepare a connection to a pooler: who serves it is another one each time."""
+        self._watch(link)
+        link.prepare_threshold = None
+
+    def _watch(self, link: Link) -> None:
+        link.call = self._watchdog.watch(link)
         link.add_notice_handler(self._hear)
         set_json_loads(_json, link)
-        milliseconds = str(max(1, round(self.timeout_seconds * 1000)))
-        params = {"timeout": milliseconds, "read_only": "on" if self.is_reading else "off"}
-        self.call(link, "set_up", lambda: link.execute(self._setup.text, params))
 
 
 def _reporting_to(health: Health) -> type[Link]:

@@ -15,6 +15,7 @@ from fluxstore.records import Key, Problem, Reason, Rejected, Version
 from fluxstore_postgres.control import Controls, Step
 from fluxstore_postgres.database import Database
 from fluxstore_postgres.forms import escaped
+from fluxstore_postgres.retrying import retried
 from fluxstore_postgres.statements import Statement, identifier, statement
 from fluxstore_postgres.unit import Unit
 
@@ -93,6 +94,9 @@ class PostgresLedger:
             "epochs": [mark.version.epoch for mark in marks],
             "seqs": [mark.version.seq for mark in marks],
         }
+        return retried(self._database.connections, lambda: self._cleared(params))
+
+    def _cleared(self, params: Mapping[str, Any]) -> int:
         with self._writing() as unit:
             return len(unit.run(self._statement("clear"), params))
 

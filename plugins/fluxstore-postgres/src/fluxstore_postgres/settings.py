@@ -12,6 +12,7 @@ import attrs
 from fluxstore.settings import Secret
 
 EMBEDDED = "embedded"
+PoolMode = Literal["session", "transaction"]
 TlsMode = Literal["disable", "allow", "prefer", "require", "verify-ca", "verify-full"]
 _NAME_BYTES = 63
 
@@ -67,6 +68,20 @@ class Settings:
     statement_timeout: timedelta = attrs.field(default=timedelta(seconds=30), validator=_positive)
     slow_query: timedelta = timedelta(seconds=1)
     tls: TlsMode | None = None
+    pool_mode: PoolMode = "session"
+    """``transaction``: an external pooler lends its connections for a transaction each."""
+    direct_dsn: Secret = attrs.field(default=Secret(""))
+    """Past that pooler, for what a session holds: leases, cursors, backups."""
+
+    def __attrs_post_init__(self) -> None:
+        """Refuse a pooler that there is no way past."""
+        if self.is_pooled and not self.direct_dsn.reveal():
+            raise ValueError('direct_dsn expected where pool_mode is "transaction"')
+
+    @property
+    def is_pooled(self) -> bool:
+        """Tell whether connections are lent for a transaction each."""
+        return self.pool_mode == "transaction"
 
     @property
     def is_embedded(self) -> bool:

@@ -64,6 +64,12 @@ def plain(part: Part) -> Statement:
     return Statement(" ".join(text.split()[:3]).lower(), "", text.encode(), is_prepared=False)
 
 
+def joined(name: str, parts: Iterable[Part]) -> Statement:
+    """Return several statements without parameters as one that is sent at once."""
+    text = listed(parts, "; ").as_string(None)
+    return Statement(name, "", text.encode(), is_prepared=False)
+
+
 def identifier(*names: str) -> Part:
     """Return a quoted, perhaps qualified name."""
     return sql.Identifier(*names)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import select
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -12,7 +11,7 @@ import psycopg
 from psycopg.rows import TupleRow
 
 from fluxstore_postgres.failures import Undone, Where, is_lost, outcome, translated
-from fluxstore_postgres.statements import Part, Statement, literal, statement
+from fluxstore_postgres.statements import Part, Statement, statement
 
 if TYPE_CHECKING:
     from fluxstore_postgres.connections import Connections, Link
@@ -45,6 +44,7 @@ class Unit:
         *,
         begin: Statement | None = None,
         seconds: float | None = None,
+        writes: bool = True,
         op_id: str = "",
     ) -> None:
         """Hold the connection; ``transaction`` begins and ends it."""
@@ -53,7 +53,7 @@ class Unit:
         self.op_id = op_id
         self._connections = connections
         self._seconds = seconds
-        self._begin = begin or _begin_in(seconds, is_reading=connections.is_reading)
+        self._begin = begin or connections.sessions.begin(seconds, writes=writes)
         self._number: str | None = None
         """By which the server knows the transaction, where it may write."""
         self._end = statement("session", "commit")
@@ -149,11 +149,3 @@ class Unit:
             return str(row[0]) if row else None
 
         return self._connections.call(self.link, asked.name, work)
-
-
-def _begin_in(seconds: float | None, *, is_reading: bool) -> Statement:
-    name = "begin_reading" if is_reading else "begin"
-    if seconds is None:
-        return statement("session", name)
-    milliseconds = 0 if math.isinf(seconds) else round(seconds * 1000)
-    return statement("session", f"{name}_long", milliseconds=literal(milliseconds))

@@ -96,11 +96,17 @@ SELECT key, o.epoch, o.seq, coalesce(v.deleted, false)
 FROM {ledger}.outbox AS o LEFT JOIN {ledger}.versions AS v USING (entity, key)
 WHERE entity = %(entity)s ORDER BY number LIMIT %(limit)s::text::bigint
 
--- clear: marks that still are the ones that were read
-DELETE FROM {ledger}.outbox AS o
-USING unnest(%(entities)s::text[], %(keys)s::text[], %(epochs)s::bigint[], %(seqs)s::bigint[])
-    AS m (entity, key, epoch, seq)
-WHERE o.entity = m.entity AND o.key = m.key AND o.epoch = m.epoch AND o.seq = m.seq
+-- clear: marks that still are the ones that were read, locked in one order: several clear at once
+WITH found AS (
+    SELECT o.entity, o.key FROM {ledger}.outbox AS o
+    JOIN unnest(
+        %(entities)s::text[], %(keys)s::text[], %(epochs)s::bigint[], %(seqs)s::bigint[]
+    ) AS m (entity, key, epoch, seq) USING (entity, key, epoch, seq)
+    ORDER BY o.entity, o.key
+    FOR UPDATE OF o
+)
+DELETE FROM {ledger}.outbox AS o USING found AS f
+WHERE o.entity = f.entity AND o.key = f.key
 RETURNING true
 
 -- cursor: where a migration stands

@@ -1,34 +1,34 @@
 -- What a connection says when it is made, and around transactions.
 
--- set_up: the settings that a pooled connection keeps; fluxstore.mode tells triggers who writes,
--- fluxstore.tell asks them for the version that a record is given, as a notice
-SELECT set_config('timezone', 'UTC', false),
-       set_config('fluxstore.mode', 'serve', false),
-       set_config('fluxstore.epoch', '', false),
-       set_config('fluxstore.tell', 'on', false),
-       set_config('client_min_messages', 'notice', false),
-       set_config('datestyle', 'ISO, YMD', false),
-       set_config('intervalstyle', 'postgres', false),
-       set_config('extra_float_digits', '1', false),
-       set_config('bytea_output', 'hex', false),
-       set_config('standard_conforming_strings', 'on', false),
-       set_config('statement_timeout', %(timeout)s, false),
-       set_config('lock_timeout', '0', false),
-       set_config('default_transaction_isolation', 'read committed', false),
-       set_config('default_transaction_read_only', %(read_only)s, false)
+-- set_up: what a connection of ours says once, or, behind a pooler that lends its connections for
+-- a transaction, at the start of each. fluxstore.mode tells triggers who writes; fluxstore.tell asks
+-- them for the version that a record is given, as a notice
+SET {scope} timezone = 'UTC';
+SET {scope} fluxstore.mode = 'serve';
+SET {scope} fluxstore.epoch = '';
+SET {scope} fluxstore.tell = 'on';
+SET {scope} client_min_messages = 'notice';
+SET {scope} datestyle = 'ISO, YMD';
+SET {scope} intervalstyle = 'postgres';
+SET {scope} extra_float_digits = 1;
+SET {scope} bytea_output = 'hex';
+SET {scope} standard_conforming_strings = on;
+SET {scope} statement_timeout = {milliseconds};
+SET {scope} lock_timeout = 0;
+SET {scope} default_transaction_isolation = 'read committed';
+SET {scope} default_transaction_read_only = {read_only}
 
--- begin: the start of a transaction, and the number by which its outcome can be asked for
-BEGIN; SELECT pg_current_xact_id()::text
-
--- begin_long: the same of bulk work, which may take its time
-BEGIN; SET LOCAL statement_timeout = {milliseconds}; SET LOCAL idle_in_transaction_session_timeout = 0;
-SELECT pg_current_xact_id()::text
-
--- begin_reading: the start of a transaction in a session that is to read only: it has no number
+-- begin: the start of a transaction
 BEGIN
 
--- begin_reading_long: the same of bulk work
-BEGIN; SET LOCAL statement_timeout = {milliseconds}; SET LOCAL idle_in_transaction_session_timeout = 0
+-- begin_pooled: the same on a connection that is lent, whatever was said on it before
+BEGIN ISOLATION LEVEL READ COMMITTED {access}
+
+-- long: a transaction of bulk work, which may take its time
+SET LOCAL statement_timeout = {milliseconds}; SET LOCAL idle_in_transaction_session_timeout = 0
+
+-- number: by which the outcome of a transaction can be asked for
+SELECT pg_current_xact_id()::text
 
 -- begin_snapshot: the start of a transaction whose reads are all of one moment
 BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY;

@@ -12,7 +12,7 @@ from fluxstore.entity import Entity
 from fluxstore.errors import GateError, StalePhaseError, UnsupportedError
 from fluxstore.migration.plan import End
 
-OFF = "off"
+OFF, EVERYTHING = "off", "*"
 Pair: TypeAlias = tuple[Control | None, Control | None]
 _UNDER_WAY = ("sealed", "committing")
 
@@ -72,11 +72,11 @@ def live_parts(one: End, other: End, entities: Iterable[Entity]) -> list[Live]:
 
     Entities may be in phases of their own: those that are not live now are left out.
     """
-    sides: dict[bool, list[Entity]] = {}
-    for entity in entities:
-        pair = _control(one, entity), _control(other, entity)
-        if _is_live(pair):
-            sides.setdefault(_leads(pair), []).append(entity)
+    asked, sides = tuple(entities), dict[bool, list[Entity]]()
+    pairs = _pairs(one, other, asked)
+    for entity in asked:
+        if _is_live(pairs[entity.name]):
+            sides.setdefault(_leads(pairs[entity.name]), []).append(entity)
     return [found for part in sides.values() if (found := live_of(one, other, part)) is not None]
 
 
@@ -112,7 +112,7 @@ def live_findings(adapter: Adapter, name: str) -> tuple[Finding, ...]:
 
 
 def _alike(one: End, other: End, entities: tuple[Entity, ...]) -> Live | None:
-    pairs = {e.name: (_control(one, e), _control(other, e)) for e in entities}
+    pairs = _pairs(one, other, entities)
     live = {name: pair for name, pair in pairs.items() if _is_live(pair)}
     if not live and all(map(_is_off, pairs.values())):
         return None
@@ -143,10 +143,21 @@ def _leads(pair: Pair) -> bool:
     return pair[0] is not None and pair[0].role == "authority"
 
 
-def _control(end: End, entity: Entity) -> Control | None:
+def _pairs(one: End, other: End, entities: Iterable[Entity]) -> dict[str, Pair]:
+    ours, theirs = _controls(one), _controls(other)
+    return {
+        entity.name: (
+            ours.get(entity.name, ours.get(EVERYTHING)),
+            theirs.get(entity.name, theirs.get(EVERYTHING)),
+        )
+        for entity in entities
+    }
+
+
+def _controls(end: End) -> Mapping[str, Control]:
     if Capability.FENCING not in end.adapter.capabilities:
-        return None  # nothing governs such a backend
-    return end.adapter.ledger.control(entity.name)
+        return {}  # nothing governs such a backend
+    return end.adapter.ledger.controls()
 
 
 def _is_live(pair: Pair) -> bool:

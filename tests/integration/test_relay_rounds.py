@@ -79,10 +79,10 @@ def test_a_backend_that_is_away_is_waited_for(monkeypatch) -> None:
     problems: list[str] = []
     ledger = both.follower.adapter.ledger
 
-    def away(_: str) -> None:
+    def away() -> None:
         raise BackendUnavailableError("is away", backend="target")
 
-    monkeypatch.setattr(ledger, "control", away)
+    monkeypatch.setattr(ledger, "controls", away)
 
     def tell(now: Relayed) -> None:
         problems.append(now.problem)

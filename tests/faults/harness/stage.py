@@ -147,11 +147,12 @@ class Stage:
         and both sides compared.
         """
         wrong = [*failures(calls, named)]
+        backfilled = self.case.phase in FOLLOWED[1:]
         if self.case.phase in FOLLOWED:
-            wrong += Migration(project).drained()
+            wrong += Migration(project).drained(backfilled=backfilled)
         found = project.found()
         calls = [*calls, *last_looks(found, {call.key for call in calls})]
-        if self.case.phase in FOLLOWED or self.case.authority == "json":
+        if backfilled or self.case.authority == "json":
             wrong += project.misplaced(found)
         wrong += [str(violation) for violation in judge(calls)]
         self.note(calls=len(calls))

@@ -57,7 +57,7 @@ def down_for_a_while(stage: Stage) -> None:
         most_milliseconds=BUDGET_MILLISECONDS + NOISE_MILLISECONDS,
     )
     began = time.monotonic()
-    left = Migration(project).drained()
+    left = Migration(project).drained(backfilled=stage.case.phase != "dual_write")
     stage.require(not left and time.monotonic() - began < DRAINED_SECONDS, *left, "not drained")
     stage.require(bool(crew.workers), "nobody worked")
 

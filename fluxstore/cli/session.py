@@ -72,14 +72,23 @@ class Session:
 
     @contextmanager
     def backend(self, name: str, use: Use) -> Iterator[Adapter]:
-        """Yield the backend *name*, open for *use*, and close it."""
+        """Yield the backend *name*, open for *use*, and close it.
+
+        What went wrong first is raised; that it does not close either, is a warning then.
+        """
         from fluxstore.backends import open_backend
+        from fluxstore.errors import FluxstoreError
 
         opened = open_backend(self.config, name, plugins=self.plugins, use=use)
         try:
             yield opened
-        finally:
-            opened.close()
+        except BaseException:
+            try:
+                opened.close()
+            except FluxstoreError as error:
+                self.warn(str(error))
+            raise
+        opened.close()
 
     def warn(self, line: str) -> None:
         """Warn on stderr, whatever the options say."""

@@ -42,20 +42,27 @@ def task(project, **values):
     return {"project_id": project, **values}
 
 
-def test_a_document_takes_what_is_inside_it_with_it_and_children_may_come_back(data, following):
+def test_a_document_stays_until_what_is_inside_it_is_deleted(data, following):
     adapter, bring = following
     bring("tasks", ("t", task("p")))
     bring("notes", ("n", {"task_id": "t"}))
 
-    assert [True] == bring("projects", ("p", None), version=Version(3, 3))
+    for name, key in (("projects", "p"), ("tasks", "t")):
+        with pytest.raises(ConstraintError, match=r"are inside it|refer to it"):
+            bring(name, (key, None), version=Version(3, 3))
+    assert {"t": NEW} == adapter.ledger.versions("tasks", ["t"])
+
+    with adapter.transaction():
+        bring("notes", ("n", None), version=Version(3, 3))
+        bring("tasks", ("t", None), version=Version(3, 3))
+        assert [True] == bring("projects", ("p", None), version=Version(3, 3))
     names = ("projects", "tasks", "notes")
     found = [adapter.collection(data.entities[n]).scan(None, 9).records for n in names]
     assert [(), (), ()] == found
-    assert {"t": NEW} == adapter.ledger.versions("tasks", ["t"])
 
     bring("projects", ("p", {}), version=Version(3, 4))
     assert [False] == bring("tasks", ("t", task("p")))
-    assert [True] == bring("tasks", ("t", task("p", title="moved on")), version=Version(3, 3))
+    assert [True] == bring("tasks", ("t", task("p", title="moved on")), version=Version(3, 4))
     adapter.close()
     document = {"id": "p", "tasks": [{"id": "t", "title": "moved on", "notes": []}]}
     assert [document] == data.read("projects.json")["projects"]
@@ -150,14 +157,16 @@ def test_what_keeps_a_deleted_record_may_go_after_it_in_one_transaction(houses):
     assert ([], []) == (keys(adapter, "owners"), keys(adapter, "homes"))
 
 
-def test_what_refers_to_a_deleted_record_lets_go_of_it_in_its_own_version(houses):
+def test_what_refers_to_a_record_keeps_it_until_it_has_let_go_of_it(houses):
     adapter, bring = houses
     bring("homes", "h", {"owner_id": None})
     bring("owners", "o", {"home_id": "h"})
-    bring("homes", "h", None, Version(3, 3))
+    with pytest.raises(ConstraintError, match="owners refer to it"):
+        bring("homes", "h", None, Version(3, 3))
 
-    (owner,) = adapter.collection(HOUSES["owners"]).read(["o"]).values()
-    assert (None, NEW) == (owner.values["home_id"], owner.version)
+    bring("owners", "o", {"home_id": None}, Version(3, 3))
+    bring("homes", "h", None, Version(3, 3))
+    assert (["o"], []) == (keys(adapter, "owners"), keys(adapter, "homes"))
 
 
 def test_a_part_that_failed_and_was_caught_is_not_judged(houses):

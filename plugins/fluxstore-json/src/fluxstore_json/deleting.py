@@ -36,39 +36,27 @@ def delete(unit: Unit, place: Place, key: Key) -> None:
 
 
 def follow(unit: Unit, place: Place, key: Key) -> list[Kept]:
-    """Delete what an authority deleted, ahead of what became of those that refer to it.
+    """Delete what an authority deleted and nothing with it; return it, to be judged at the end.
 
-    What is inside the document goes with it, and what the entities say of references is done: each
-    such record has a mark of its own at the authority, which puts right what this may have done too
-    much. Returns what should have been kept, to be judged once everything is written.
+    A delete that comes late would take along a newer record whose mark is gone.
     """
     if unit.get(place, key) is None:
         return []
     unit.set(unit.slot(place, key), key, None)
-    kept: list[Kept] = []
-    for inner in unit.rules.places.inside(place.name):
-        for child in unit.children(inner, key):
-            kept += follow(unit, inner, child)
-    for other, field, holder in _referring(unit, place, key):
-        if unit.get(other, holder) is None:
-            continue
-        if field.rules.on_delete == "restrict":
-            kept.append((place, key))
-        elif field.rules.on_delete == "cascade":
-            kept += follow(unit, other, holder)
-        else:
-            _let_go(unit, other, holder, field)
-    return kept
+    return [(place, key)]
 
 
 def still_kept(unit: Unit, kept: list[Kept]) -> Iterator[tuple[Place, Broken]]:
-    """Yield which of *kept* are gone while others that keep them are there."""
+    """Yield which of *kept* are gone while others that refer to them, or were inside, are there."""
     for place, key in kept:
         if unit.get(place, key) is not None:
             continue
         for other, field, holder in _referring(unit, place, key):
-            if field.rules.on_delete == "restrict" and unit.get(other, holder) is not None:
+            if unit.get(other, holder) is not None:
                 yield place, _kept(key, field, other)
+        for inner in unit.rules.places.inside(place.name):
+            if unit.children(inner, key):
+                yield place, reference(key, (), f"{inner.name} are inside it")
 
 
 def _referring(unit: Unit, place: Place, key: Key) -> Iterator[tuple[Place, Field, Key]]:

@@ -108,6 +108,15 @@ class Stage:
         """Return a disk of the run's own."""
         return self._stack.enter_context(disk(self.place("disk"), kind))
 
+    def power_goes(self, disk: Disk, seconds: float) -> int:
+        """Cut the power of a disk after so many seconds; return the moment before it."""
+        until = time.monotonic() + seconds
+        while time.monotonic() < until:
+            time.sleep(0.005)
+        moment = time.monotonic_ns()
+        disk.cut_power()
+        return moment
+
     def project(
         self,
         *,

@@ -1,9 +1,19 @@
 """The matrix: every row, in the order of its numbers."""
 
 from harness.row import Row
-from harness.rows import backfills, crashes, disks, journeys, races, servers, switches
+from harness.rows import (
+    backfills,
+    crashes,
+    disks,
+    interruptions,
+    journeys,
+    races,
+    servers,
+    soak,
+    switches,
+)
 
-_FILES = (backfills, crashes, disks, journeys, races, servers, switches)
+_FILES = (backfills, crashes, disks, interruptions, journeys, races, servers, soak, switches)
 ROWS: tuple[Row, ...] = tuple(
     sorted((row for file in _FILES for row in file.ROWS), key=lambda row: row.id)
 )

@@ -10,6 +10,7 @@ from harness import strace
 from harness.crew import wait_until
 from harness.disks import Disk
 from harness.history import Call, Verb
+from harness.migration import Migration
 from harness.row import Row
 from harness.stage import Case, Stage
 
@@ -64,6 +65,7 @@ def cut_once(stage: Stage, disk: Disk) -> None:
     """Let writers work on the disk, cut its power, and judge what it still holds."""
     project = stage.project(data=disk.place / "data", checkpoint="1s")
     before = project.preload(OLD)
+    Migration(project).reach(stage.case.phase)
     crew = stage.crew(project)
     for number in range(3):
         crew.start(f"w{number}", (*OLD, "new"), patience_seconds=0)
@@ -100,7 +102,12 @@ ROWS = (
         "T2",
         "every acknowledged write is there, no torn file, the ledger readable",
         power_cut,
-        (Case("json", variant="ext4"), Case("json", variant="xfs"), Case("sqlite", "json")),
+        (
+            Case("json", variant="ext4"),
+            Case("json", variant="xfs"),
+            Case("sqlite", "json"),
+            Case("json", "sqlite", "dual_write"),
+        ),
         needs=("mount",),
     ),
 )

@@ -123,9 +123,10 @@ def walk(
     crew: Crew,
     kill_after: Callable[[], float | None],
     switched: Callable[[Done], None],
+    *,
+    here: str = "off",
 ) -> None:
-    """Take every step, and let the crew get on in each phase."""
-    here = "off"
+    """Take every step, from the phase *here*, and let the crew get on in each phase."""
     for step in steps:
         get_on(crew)
         if step == "migrate":

@@ -99,6 +99,8 @@ def test_a_writer_that_holds_the_fence_is_named_and_nothing_is_changed(sides, tm
         assert inside.wait(10)
         walker = Walk(sides, patience_seconds=0.3)
         with pytest.raises(LeaseError):
+            walker.to(phase(4))
+        with pytest.raises(LeaseError):
             walker.hand_over(phase(4))
         assert before == sides.standing(ALL)
     finally:

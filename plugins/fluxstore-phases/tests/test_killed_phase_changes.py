@@ -35,8 +35,8 @@ from fluxstore_phases.steps import Walk
 SOURCE, TARGET = Side.SOURCE, Side.TARGET
 CHANGES = ((0, "1"), (1, "2"), (1, "0"), (3, "4"), (4, "3"), (4, "5"), (5, "4"), (5, "final"))
 MOST_CALLS = 24
-CUTOVER = 4
-"""Changes of control in a cutover: C2, C4½, C5, C6."""
+CUTOVER = 5
+"""Changes of control in a cutover: the fence's gate, C2, C4½, C5, C6."""
 ALL_VERBS = "set_control,set_fact,clear"
 LIMIT_SECONDS = 60
 
@@ -130,7 +130,7 @@ def test_files_of_other_kinds_are_no_exception(kinds, at, to, tmp_path):
         check(kinds, folder, to, acknowledged)
 
 
-@pytest.mark.parametrize("call", range(1, 5))
+@pytest.mark.parametrize("call", range(1, CUTOVER + 1))
 def test_nor_is_a_server(call, tmp_path, postgres_dsn, monkeypatch):
     monkeypatch.setenv(DSN, postgres_dsn)
     kinds = ("json", "postgres")

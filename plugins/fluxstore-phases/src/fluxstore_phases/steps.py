@@ -114,6 +114,7 @@ class Walk:
             self.sides.standing(self.scope),
             self.sides.governed(self.scope),
             self.max_age_seconds,
+            self.patience_seconds,
         )
 
     def _next(self, wanted: Phase) -> Phase | None:

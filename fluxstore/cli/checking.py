@@ -140,10 +140,14 @@ def _columns(found: ValidationReport) -> tuple[list[str], list[str]]:
         "missing": "missing",
         "orphan": "orphan",
         "diverged": "diverged",
-        **({"ahead": "ahead", "lagging": "lagging"} if found.live else {}),
+        **{name: name for name in ("ahead", "lagging") if _any(found, name)},
         "stays behind": "quarantined",
     }
     return list(names), list(names.values())
+
+
+def _any(found: ValidationReport, name: str) -> bool:
+    return any(getattr(one, name) for one in found.entities)
 
 
 def _problems(found: ValidationReport) -> list[str]:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import threading
-import weakref
 from collections.abc import Callable
 from typing import Any, cast
 
+from fluxstore import forks
 from fluxstore.adapter import Adapter, Capability, Collection, Opening, Use
 from fluxstore.calls import Closeable, S
 from fluxstore.config import Config
@@ -40,9 +39,6 @@ def require(adapter: Adapter, capability: Capability, backend: str) -> None:
         )
 
 
-_opened: weakref.WeakSet[OpenBackends] = weakref.WeakSet()
-
-
 class OpenBackends:
     """The backends of one store, each opened when it is first asked for, all closed together."""
 
@@ -53,7 +49,7 @@ class OpenBackends:
         self._opener = opener
         self.rebind = rebind
         self.forget()
-        _opened.add(self)
+        forks.in_child(self.forget)
         self._open: dict[str, Adapter] = {}
         self._shared: dict[str, Closeable] = {}
 
@@ -123,11 +119,3 @@ class EntityBackends:
     def rebind(self) -> None:
         """Bind every entity of the store anew: the phase has changed. From any thread."""
         self._backends.rebind()
-
-
-def _forget_all() -> None:
-    for one in list(_opened):
-        one.forget()
-
-
-os.register_at_fork(after_in_child=_forget_all)

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import os
 import threading
 import time
-import weakref
 from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 
 import attrs
 
+from fluxstore import forks
 from fluxstore.calls import Read, Write
 from fluxstore.errors import SealedError, StalePhaseError
 
 T = TypeVar("T")
 PATIENCE_SECONDS = 35.0
 """How long a call waits for a phase change to end: a seal undoes itself after 30 s."""
-_bound: weakref.WeakSet[Bound] = weakref.WeakSet()
 _FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 0.001, 0.05
 
 
@@ -44,7 +42,7 @@ class Bound:
         self._bind, self._follows = bind, follows
         self.forget()
         self.binding = bind()
-        _bound.add(self)
+        forks.in_child(self.forget)
 
     def forget(self) -> None:
         """Begin with a free lock, as a forked child must: who held it is not there."""
@@ -118,11 +116,3 @@ def _pauses() -> Iterator[float]:
     while True:
         yield pause
         pause = min(pause * 2, _LONGEST_PAUSE_SECONDS)
-
-
-def _forget_all() -> None:
-    for one in list(_bound):
-        one.forget()
-
-
-os.register_at_fork(after_in_child=_forget_all)

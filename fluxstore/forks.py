@@ -16,6 +16,14 @@ def in_child(method: Callable[[], Any]) -> None:
     _calls.append(weakref.WeakMethod(method))
 
 
+def around(hold: Callable[[], Any], release: Callable[[], Any]) -> None:
+    """Have *hold* called before each fork, and *release* after it, in the parent and in the child.
+
+    What a thread is in the middle of would be in the middle in the child for ever.
+    """
+    os.register_at_fork(before=hold, after_in_parent=release, after_in_child=release)
+
+
 def _call_all() -> None:
     for call in _calls:
         method = call()

@@ -37,14 +37,14 @@ class Trouble:
         self.error: Exception | None = None
         self.is_away = False
         self.delay_seconds = 0.0
+        self.never = threading.Event()
         self.free = threading.Event()
         self.free.set()
         self.calls = 0
 
     def strike(self) -> None:
         self.calls += 1
-        if self.delay_seconds:
-            time.sleep(self.delay_seconds)
+        self.never.wait(self.delay_seconds)
         assert self.free.wait(DEADLINE_SECONDS)
         if self.error is not None:
             raise self.error

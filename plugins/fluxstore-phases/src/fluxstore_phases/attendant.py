@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import atexit
 import logging
-import os
 import threading
 import time
 import weakref
+
+from fluxstore import forks
 
 log = logging.getLogger("fluxstore.phases")
 
@@ -34,6 +35,7 @@ class Attendant:
         self._is_closed = False
         self.forget()
         _attendants.add(self)
+        forks.in_child(self.forget)
 
     def forget(self) -> None:
         """Begin without thread or work, as a forked child must."""
@@ -129,16 +131,10 @@ def _release_all() -> None:
     _forking.release()
 
 
-def _forget_all() -> None:
-    for one in list(_attendants):
-        one.forget()
-    _forking.release()  # the child's only thread is the one that forked
-
-
 def _end_all() -> None:
     for one in list(_attendants):
         one.close(_EXIT_SECONDS)
 
 
-os.register_at_fork(before=_hold_all, after_in_parent=_release_all, after_in_child=_forget_all)
+forks.around(_hold_all, _release_all)
 atexit.register(_end_all)

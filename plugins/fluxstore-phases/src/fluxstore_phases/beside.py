@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import logging
-import os
 import time
 from collections.abc import Callable
 from typing import TypeVar
 
+from fluxstore import forks
 from fluxstore.adapter import Capability, Control
 from fluxstore.calls import Backends, Routing
 from fluxstore.entity import Entity
@@ -47,7 +47,12 @@ class Beside:
         self.followed = {side: self._followed(side) for side in Side}
         self._told: set[tuple[str, str]] = set()
         self._away: dict[Side, tuple[float, FluxstoreError]] = {}
-        self._process = 0
+        self.forget()
+        forks.in_child(self.forget)
+
+    def forget(self) -> None:
+        """Begin with nothing running, as a forked child must."""
+        self._attends = False
 
     def _leg_to(self, follower: Side) -> Leg:
         return Leg(
@@ -134,7 +139,7 @@ class Beside:
         def noted(committed: int) -> None:
             if committed > epoch:
                 self.watcher.doubt()
-            if self._process != os.getpid():
+            if not self._attends:
                 self.attend()
 
         return noted
@@ -155,9 +160,9 @@ class Beside:
 
     def attend(self) -> None:
         """Have the watcher and the relay running, in this process too where it was forked."""
-        if self._process == os.getpid():
+        if self._attends:
             return
-        self._process = os.getpid()
+        self._attends = True
         if self.settings.target is not None:
             self.watcher.start()
             self.relaying.start()

@@ -8,7 +8,6 @@ not carry, the relay does.
 from __future__ import annotations
 
 import logging
-import os
 import threading
 import time
 from collections import deque
@@ -215,6 +214,5 @@ def _told(name: str, health: Health) -> dict[str, Any]:
         "follower": name,
         "follows": not health.is_open,
         "problem": health.problem,
-        "process": os.getpid(),
         "at": datetime.now(UTC).isoformat(timespec="seconds"),
     }

@@ -107,6 +107,17 @@ def test_a_delete_waits_for_what_refers_to_the_record_and_never_cascades(
     assert {} == dict(albums.read(["a"]))
 
 
+def test_a_live_batch_deletes_nothing_that_others_refer_to(adapter: Any) -> None:
+    adapter.collection(ALBUMS).merge(Batch([album("a"), album("b")], epoch=5))
+    track = Record("t", {"id": "t", "album_id": "a", "name": ""})
+    adapter.collection(TRACKS).merge(Batch([track], epoch=5))
+    adapter.complete([ALBUMS, TRACKS])
+    merged = adapter.collection(ALBUMS).merge(Batch([], deletes=["a", "b", "none"], epoch=5))
+
+    assert (1, ["a"]) == (merged.deleted, [one.problem.key for one in merged.refused])
+    assert {"t"} == set(adapter.collection(TRACKS).read(["t"]))
+
+
 def test_records_that_refer_to_each_other_go_together(adapter: Any) -> None:
     adapter.complete([PEOPLE])
     people = adapter.collection(PEOPLE)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager, suppress
 
 import attrs
@@ -273,19 +273,29 @@ class Merging:
     # the rest of a batch
 
     def _delete(self, unit: Unit, bound: Bound, keys: Iterable[Key], came: _Came) -> int:
-        commits, deleted = Commits(self._tabling), 0
+        delete, deleted = self._deletion(bound, came), 0
         for key in keys:
             try:
                 with unit.savepoint():
-                    if came.is_live:
-                        self._tabling.references(bound).refuse_held(unit, [key], [])
-                    delete = commits.write if came.is_live else commits.delete_if_there
-                    deleted += delete(unit, bound, Delete(key))
+                    deleted += delete(unit, Delete(key))
             except ConstraintError as error:
                 field = ", ".join(error.fields)
                 words = "no record that refers to it expected"
                 came.refused.append(self._refusal(key, Reason.REFERENCE, words, field))
         return deleted
+
+    def _deletion(self, bound: Bound, came: _Came) -> Callable[[Unit, Delete], int]:
+        """Return how a record is deleted: alone in a live batch, else with what goes with it."""
+        commits = Commits(self._tabling)
+
+        def alone(unit: Unit, change: Delete) -> int:
+            self._tabling.references(bound).refuse_held(unit, [change.key], [])
+            return commits.write(unit, bound, change)
+
+        def with_others(unit: Unit, change: Delete) -> int:
+            return commits.delete_if_there(unit, bound, change)
+
+        return alone if came.is_live else with_others
 
     def _save(self, unit: Unit, cursor: Cursor) -> None:
         ledger = identifier(self._database.make_ledger())

@@ -18,7 +18,16 @@ if TYPE_CHECKING:
     from fluxstore.migration.report import Validated, ValidationReport
 
 BAR_WIDTH = 600
-CLASSES = ("equal", "diverged", "missing", "orphan", "undecodable", "quarantined")
+CLASSES = (
+    "equal",
+    "lagging",
+    "diverged",
+    "missing",
+    "orphan",
+    "ahead",
+    "undecodable",
+    "quarantined",
+)
 
 
 @attrs.frozen

@@ -122,9 +122,13 @@ def delete(
     if not total or (allowed is not None and total > allowed):
         return {}
     before = {one.entity.name: _count(plan, one.entity) for one in wanted if len(one)}
+    told = dict.fromkeys(before, 0)
     for one in wanted:
-        if one.deletable:
-            _delete(plan, scratch, one, epochs[one.entity.name] if epochs else None)
+        if one.deletable and len(one):
+            name = one.entity.name
+            told[name] = _delete(plan, scratch, one, epochs[name] if epochs else None)
+    if epochs:  # others write meanwhile: counting again would count their records, too
+        return told
     return {name: before[name] - _count(plan, plan.all_entities[name]) for name in before}
 
 
@@ -145,21 +149,26 @@ def _count(plan: Plan, entity: Entity) -> int:
     return plan.target.collection(entity).count(Query())
 
 
-def _delete(plan: Plan, scratch: Scratch, extras: Extras, epoch: int | None) -> None:
-    """Delete what can be: a record that another of them refers to goes in a later round."""
+def _delete(plan: Plan, scratch: Scratch, extras: Extras, epoch: int | None) -> int:
+    """Delete what can be; return how many the target says it was.
+
+    A record that another of them refers to goes in a later round.
+    """
     key_of = Codec.of(extras.entity).key_of_text
     target = plan.target.collection(extras.entity)
-    wanted = extras.keys
+    wanted, deleted = extras.keys, 0
     while len(wanted):
         texts, refused = iter(wanted), scratch.lines()
         while some := list(islice(texts, _DELETED_AT_ONCE)):
             keys = [key_of(text) for text in some]
             merged = target.merge(Batch((), deletes=keys, epoch=epoch))
+            deleted += merged.deleted
             for rejected in merged.refused:
                 refused.add(rejected.problem.key)
         if len(refused) == len(wanted):
-            return
+            break
         wanted = refused
+    return deleted
 
 
 def save(extras: Sequence[Extras], path: Path) -> None:

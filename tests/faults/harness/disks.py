@@ -14,7 +14,7 @@ from pathlib import Path
 
 _SHUT_DOWN = 0x8004587D  # XFS_IOC_GOINGDOWN, which ext4 has too (linux/fs.h: EXT4_IOC_SHUTDOWN)
 _WITHOUT_FLUSHING_THE_LOG = 2
-_MEBIBYTES = {"ext4": 48, "xfs": 320}
+_MEBIBYTES = {"ext4": 192, "xfs": 320}
 _TRY_SECONDS = 30.0
 
 

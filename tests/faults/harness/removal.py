@@ -70,6 +70,7 @@ class Copy:
     def __init__(self, folder: Path, root: Path = ROOT) -> None:
         """Copy the code and its tests."""
         self.folder = folder
+        folder.mkdir(parents=True, exist_ok=True)
         for name in COPIED:
             source, made = root / name, folder / name
             if source.is_dir():

@@ -70,6 +70,6 @@ REMOVALS = (
         "fluxstore/bound.py",
         BOTH,
         BOTH.replace("(StalePhaseError, SealedError)", "StalePhaseError"),
-        ("tests/unit/test_store.py", "plugins/fluxstore-phases/tests/test_cutover_trouble.py"),
+        ("plugins/fluxstore-phases/tests/test_cutover_under_load.py",),
     ),
 )

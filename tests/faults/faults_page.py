@@ -16,7 +16,7 @@ once and in order, nothing that failed, nothing deleted come back, no read behin
 acknowledged before it began, one authority at every moment, both sides equal once the marks are
 drained.
 
-The short form of each row runs with the tests. The whole, by hand, from the checkout:
+The short form of some rows runs with the tests. The whole, by hand, from the checkout:
 
 ```text
 python tests/faults/run.py --list              the rows and their cases

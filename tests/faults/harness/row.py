@@ -27,10 +27,8 @@ class Row:
     play: Callable[[Stage], None]
     cases: tuple[Case, ...]
     needs: tuple[str, ...] = ()
-    limit_seconds: float = 150.0
-    full_limit_seconds: float = 3600.0
-    short: bool = True
-    """Whether the short form has it; the full form has every row."""
+    limit_seconds: float = 300.0
+    full_limit_seconds: float = 7200.0
 
     def why_not(self, case: Case) -> str:
         """Return why this machine cannot play a case, or an empty text."""

@@ -197,7 +197,7 @@ ROWS = (
             Case("sqlite", "postgres", "shadow"),
             Case("postgres", "json", "shadow"),
         ),
-        limit_seconds=240,
+        limit_seconds=500,
     ),
     Row(
         "M02",
@@ -206,6 +206,5 @@ ROWS = (
         "no caller meets an error; both sides equal at the end",
         restarting,
         (Case("json", "postgres", "shadow"),),
-        limit_seconds=200,
     ),
 )

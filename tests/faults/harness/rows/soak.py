@@ -68,20 +68,16 @@ def _wait(seconds: float) -> None:
 
 def soak(stage: Stage) -> None:
     """Walk there and back, again and again, through a storm of faults."""
-    until = time.monotonic() + stage.short_or_full(SHORTEST_SECONDS, SOAK_SECONDS)
     project = stage.project()
     crew = at_work(stage, project)
     storm, migration = Storm(stage, project, crew), Migration(project)
-    steps = [*THERE_AND_BACK]
+    until = time.monotonic() + stage.short_or_full(SHORTEST_SECONDS, SOAK_SECONDS)
     try:
         with Watch(project) as watch, Rhythm(storm.strike, EVERY_SECONDS):
-            here = "off"
-            while steps:
-                walk((step := steps.pop(0),), migration, crew, storm.kill_after, _ignore, here=here)
-                here = step if step != "migrate" else here
-                stage.note(steps=1)
-                if not steps and time.monotonic() < until:
-                    steps += ROUND
+            walk(THERE_AND_BACK, migration, crew, storm.kill_after, _ignore)
+            while time.monotonic() < until:
+                walk(ROUND, migration, crew, storm.kill_after, _ignore, here="shadow")
+                stage.note(rounds=1)
     finally:
         storm.put_out()
     crew.finish()
@@ -103,7 +99,6 @@ ROWS = (
         "nothing lost or resurrected, one authority, both sides equal at the end",
         soak,
         (Case("json", "postgres", "shadow"),),
-        short=False,
         limit_seconds=400,
     ),
 )

@@ -180,11 +180,15 @@ def far_behind(stage: Stage) -> None:
 def write_many(project: Project, count: int) -> None:
     """Write so many records in this process, with the follower away."""
     with fluxstore.open(project.loaded()) as store:
-        records = store["logbooks"]
         for start in range(0, count, 500):
-            with store.transaction():
-                for number in range(start, min(start + 500, count)):
-                    records.create(records.entity.cls(id=f"many{number}", entries=[], count=0))
+            _write_together(store, range(start, min(start + 500, count)))
+
+
+def _write_together(store: fluxstore.Store, numbers: range) -> None:
+    records = store["logbooks"]
+    with store.transaction():
+        for number in numbers:
+            records.create(records.entity.cls(id=f"many{number}", entries=[], count=0))
 
 
 def _never() -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from gated import Project, Setup, Task
+from gated import Project, Setup, Slow, Task
 from stepped import cancelled_at
 
 from fluxstore import AsyncStore
@@ -229,3 +229,58 @@ def test_a_transaction_that_is_cancelled_inside_is_undone(setup):
             assert {"next"} == setup.records().keys()
 
     asyncio.run(main())
+
+
+def test_closing_that_is_cancelled_before_it_begins_is_done_all_the_same(setup):
+    async def main() -> None:
+        async def write_and_leave() -> None:
+            async with setup.aopen(threads=1) as store:
+                held = asyncio.create_task(store[Project].create(Project(id="p")))
+                await setup.gate.wait()
+                writes.append(held)
+
+        writes: list[asyncio.Task[Project]] = []
+        with setup.gate.shut():
+            leaving = asyncio.create_task(write_and_leave())
+            await setup.gate.wait()
+            await cancelled_twice(leaving)
+            setup.gate.open()
+            with pytest.raises(asyncio.CancelledError):
+                await leaving
+        assert set() == setup.open_adapters
+        await asyncio.gather(*writes)
+
+    asyncio.run(main())
+
+
+def test_undoing_that_is_cancelled_before_it_begins_is_done_all_the_same(setup):
+    async def main() -> None:
+        async def change_slowly(store: AsyncStore) -> None:
+            async with store.transaction():
+                await store[Project].put(Project(id="p", name="after"))
+                await asyncio.gather(
+                    store[Project].update("p", Slow(setup.gate, name="slowly")),
+                    asyncio.Event().wait(),
+                )
+
+        async with setup.aopen() as store:
+            await fill(store)
+            with setup.gate.shut():
+                changing = asyncio.create_task(change_slowly(store))
+                await setup.gate.wait()
+                await cancelled_twice(changing)
+                setup.gate.open()
+                with pytest.raises(asyncio.CancelledError):
+                    await changing
+            assert BEFORE == setup.records()
+            await store[Project].put(Project(id="p", name="again"))
+
+    asyncio.run(main())
+
+
+async def cancelled_twice(task: asyncio.Task[Any]) -> None:
+    """Cancel *task*, and again when it has begun to leave what it was in."""
+    for _ in range(2):
+        task.cancel()
+        for _ in range(20):
+            await asyncio.sleep(0)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Iterator
+from collections import UserDict
+from collections.abc import Iterator, KeysView
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -103,3 +104,15 @@ class Setup:
         """Return what a reader of its own finds in the file."""
         with fluxstore.open(self.file, plugins=self.plugins) as store:
             return {f"{one.id}": one for cls in (Project, Task) for one in store[cls].find()}
+
+
+class Slow(UserDict[str, Any]):
+    """Changes for an ``update`` that keep its thread busy until the gate is opened."""
+
+    def __init__(self, gate: Gate, **changes: Any) -> None:
+        super().__init__(changes)
+        self._gate = gate
+
+    def keys(self) -> KeysView[str]:
+        self._gate.pass_through()
+        return super().keys()

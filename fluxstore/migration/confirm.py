@@ -127,9 +127,11 @@ class Confirmation(Locator):
         wanted = [Index(t) for t in (found.missing, found.diverged, found.orphans, found.doubled)]
         if not any(map(len, wanted)):
             return
-        keys = self._keys(wanted)
+        keys, seen = self._keys(wanted), 0
         while some := list(islice(keys, _AT_ONCE)):
             self._confirm(some)
+            seen += len(some)
+        self.settled += max(sum(map(len, wanted)) - seen, 0)  # gone meanwhile, on both sides
 
     def _keys(self, wanted: Iterable[Index]) -> Iterator[Key]:
         """Yield the keys of the digests *wanted*, as either side has them now, each once."""

@@ -81,6 +81,24 @@ def test_what_is_under_way_is_carried_and_is_no_difference() -> None:
     assert [] == both.marks(Note)
 
 
+def test_a_record_that_goes_while_it_is_looked_at_is_equal_on_both_sides() -> None:
+    both = filled(*(Note(id=n) for n in range(50)))
+    both.change(Note, 3, text="on its way")
+    collection = both.follower.collection(NOTES)
+    scan, seen = collection.scan, []
+
+    def late(cursor, limit):
+        seen.append(cursor)
+        if seen.count(None) == 2:  # the second look begins
+            both.delete(Note, 3)
+            drain(*both.adapters, parents_first())
+        return scan(cursor, limit)
+
+    collection.scan = late
+    report = run(both)
+    assert (0, 1.0, 2) == (report.exit_code, report.accuracy, seen.count(None))
+
+
 def test_every_kind_of_difference_is_found_and_named() -> None:
     both = filled(*(Note(id=n, text="same") for n in range(50)), touched=10)
     plant(

@@ -168,7 +168,6 @@ def test_show_names_every_gate(project):
         "quarantine": True,
         "validation": False,
         "settings": True,
-        "fence": None,
         "constraints": None,
         "canary": None,
     }

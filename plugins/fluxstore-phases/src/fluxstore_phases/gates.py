@@ -14,7 +14,7 @@ from fluxstore.errors import FluxstoreError, GateError
 from fluxstore.records import Rejected
 from fluxstore_phases import accepting, completing, evidence
 from fluxstore_phases.phases import PHASES, Phase, Side
-from fluxstore_phases.sides import PATIENCE_SECONDS, Sides
+from fluxstore_phases.sides import Sides
 from fluxstore_phases.standing import Standing
 
 CANARY = "canary"
@@ -30,7 +30,6 @@ class Asked:
     standing: Standing
     entities: tuple[Entity, ...]
     max_age_seconds: float
-    patience_seconds: float = PATIENCE_SECONDS
 
     @property
     def here(self) -> Side:
@@ -115,17 +114,6 @@ def _incomplete(asked: Asked) -> Iterator[str]:
         yield str(error)
 
 
-def _held(asked: Asked) -> Iterator[str]:
-    """Close the fence for an instant: ``LeaseError`` names a writer that holds it for long.
-
-    Everything after this writes, and would wait for that writer much longer.
-    """
-    control = asked.standing.held(asked.here)
-    patience = asked.patience_seconds
-    asked.sides.turn(asked.here, asked.standing.scope, control, control, patience_seconds=patience)
-    yield from ()
-
-
 def _dead_canaries(asked: Asked) -> Iterator[str]:
     """Write something at both sides and read it back: the way back must be open as well."""
     for side in (Side.SOURCE, Side.TARGET):
@@ -175,13 +163,6 @@ CONSTRAINTS = Gate(
     "mend what breaks the rule, then run again",
     acts=True,
 )
-FENCE = Gate(
-    "fence",
-    "no writer holds on to its transaction",
-    _held,
-    "wait until it is over, then run again",
-    acts=True,
-)
 CANARIES = Gate(
     "canary",
     "both sides take a write, so the way back is open",
@@ -200,10 +181,10 @@ GATES: dict[tuple[int, int], tuple[Gate, ...]] = {
     (0, 1): (),
     (1, 2): (),
     (2, 3): (BACKFILL,),
-    (3, 4): (BACKFILL, QUARANTINE, VALIDATION, SETTINGS, FENCE, CONSTRAINTS, CANARIES),
+    (3, 4): (BACKFILL, QUARANTINE, VALIDATION, SETTINGS, CONSTRAINTS, CANARIES),
     (4, 5): (),
     (5, 4): (),
-    (4, 3): (REFILLED, USABLE, FENCE, CANARIES),
+    (4, 3): (REFILLED, USABLE, CANARIES),
     (3, 2): (),
     (2, 1): (),
     (1, 0): (),

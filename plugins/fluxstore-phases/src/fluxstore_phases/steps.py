@@ -64,6 +64,7 @@ class Walk:
         if wanted is OFF and self._is_without_target():
             return self._leave_alone()
         done: list[Taken] = []
+        self._ask_for_fence(wanted)
         with self.sides.leased():
             recovery.recover_all(self.sides)
             self.sides.finish_own()
@@ -75,6 +76,29 @@ class Walk:
                 if self.stopped():
                     break
         return tuple(done)
+
+    def _ask_for_fence(self, wanted: Phase) -> None:
+        """Close the authority's fence for an instant: ``LeaseError`` names who holds on to it.
+
+        Everything after this writes there, the lease first, and would wait much longer.
+        """
+        control = self._authority(wanted)
+        if control is None:
+            return
+        side, known = control
+        self.sides.adapter(side).ledger.set_control(
+            self.scope, known, known, patience_seconds=self.patience_seconds
+        )
+
+    def _authority(self, wanted: Phase) -> tuple[Side, Control] | None:
+        """Return the side that answers and its own record, where there is a step to take."""
+        standing = self.sides.standing(self.scope)
+        if standing.phase is wanted and standing.state.done:
+            return None
+        known = self.sides.controls(standing.holder).get(self.scope)
+        if known is None or known.role != "authority":
+            return None
+        return standing.holder, known
 
     def _is_without_target(self) -> bool:
         try:
@@ -114,7 +138,6 @@ class Walk:
             self.sides.standing(self.scope),
             self.sides.governed(self.scope),
             self.max_age_seconds,
-            self.patience_seconds,
         )
 
     def _next(self, wanted: Phase) -> Phase | None:

@@ -61,7 +61,7 @@ class Followed:
 
     def follow(self, written: Sequence[Written], op_id: str) -> None:
         """Have *written* carried, within the budget."""
-        problem = self._leg.follow(written)
+        problem = self._leg.follow(written) if written else ""
         if problem:
             self._left(problem, op_id)
 
@@ -119,12 +119,14 @@ class Following(Committing):
         """Return the keys by the epoch they were committed in: of a delete, the binding's.
 
         Where only records were put, they are what the commit says; a delete may have changed more.
+        A record without an epoch was committed where nothing follows any more.
         """
         keys: dict[int, list[Key]] = {}
         for change in changes:
             record = records.get(change.key) if isinstance(change, Put) else None
-            epoch = record.version.epoch if record is not None else 0
-            keys.setdefault(epoch or self._epoch, []).append(change.key)
+            epoch = record.version.epoch if record is not None else self._epoch
+            if epoch:
+                keys.setdefault(epoch, []).append(change.key)
         entity = self._collection.entity
         sure = records if len(records) == len(changes) else {}
         return [Written(entity, epoch, tuple(of), sure, op_id) for epoch, of in keys.items()]

@@ -7,64 +7,31 @@ from collections.abc import Callable
 
 import attrs
 import pytest
+from backfilling import HUNDRED, before_merges, drained, loaded, run, same
 from governed import EPOCH, Pair, govern, held, pair, parents_first, save
-from moving import ENTITIES, Member, Note, Stop, Team, User, by_entity, everything, keys, reference
+from moving import (
+    ENTITIES,
+    Member,
+    Note,
+    Stop,
+    Team,
+    User,
+    by_entity,
+    keys,
+)
 
-from fluxstore.adapter import Batch, Capability
+from fluxstore.adapter import Batch
 from fluxstore.entity import entity_of
 from fluxstore.errors import (
     BackendUnavailableError,
-    GateError,
-    LeaseError,
     StalePhaseError,
-    UnsupportedError,
 )
 from fluxstore.migration import facts, scanning
 from fluxstore.migration.backfill import backfill
 from fluxstore.migration.live import live_of
 from fluxstore.migration.migrate import migrate
-from fluxstore.migration.options import Options
-from fluxstore.migration.plan import LEASE
 from fluxstore.migration.relay import drain
-from fluxstore.migration.steering import read_told, tell
 from fluxstore.records import Problem, Reason, Rejected, Version
-
-HUNDRED = [Note(id=n, text=f"note {n}") for n in range(100)]
-
-
-def loaded(*instances: object) -> Pair:
-    """Return a pair whose authority had records before anybody followed it."""
-    both = pair(is_governed=False)
-    both.write(*instances)
-    both.govern()
-    return both
-
-
-def run(both: Pair, **options):
-    live = live_of(both.origin, both.follower, ENTITIES.values())
-    assert live is not None
-    return backfill(live, ENTITIES, Options(**options))
-
-
-def drained(both: Pair) -> None:
-    assert drain(*both.adapters, parents_first()).is_empty
-
-
-def same(both: Pair, *classes: type) -> bool:
-    return all(everything(both.origin, c) == everything(both.follower, c) for c in classes)
-
-
-def before_merges(both: Pair, cls: type, act: Callable[[], None]) -> None:
-    """Do *act* once, after the first page was read and sorted, before it is merged."""
-    collection = both.follower.collection(entity_of(cls))
-    merge = collection.merge
-
-    def late(batch: Batch):
-        collection.merge = merge
-        act()
-        return merge(batch)
-
-    collection.merge = late
 
 
 def before_sorting(both: Pair, cls: type, act: Callable[[], None]) -> None:
@@ -301,77 +268,6 @@ def test_a_follower_that_is_away_for_a_moment_is_waited_for(monkeypatch) -> None
     assert 0 == run(both).exit_code
     assert same(both, Note)
     assert max(away) < 0
-
-
-def test_a_second_one_is_refused_and_named_its_holder() -> None:
-    both = loaded(*HUNDRED)
-    with both.follower.adapter.ledger.lease(LEASE), pytest.raises(LeaseError):
-        run(both)
-
-
-def test_it_is_paused_and_sped_up_from_elsewhere() -> None:
-    both = loaded(*HUNDRED)
-    ledger = both.origin.adapter.ledger
-    paused = threading.Event()
-
-    def pause() -> None:
-        told = tell(ledger, state="paused")
-        assert ("paused", 5000.0) == (told.state, told.rate)
-        paused.set()
-
-    before_merges(both, Note, pause)
-    running = threading.Thread(target=run, args=(both,), kwargs={"rate": 5000.0})
-    running.start()
-    assert paused.wait(10)
-    running.join(0.5)
-    assert running.is_alive()
-    assert None is tell(ledger, state="running", rate=0).rate
-    running.join(10)
-    assert not running.is_alive()
-    assert same(both, Note)
-    assert "running" == read_told(ledger).state
-
-
-def test_nobody_is_told_where_no_backfill_runs() -> None:
-    with pytest.raises(GateError, match="no backfill is running"):
-        tell(pair().origin.adapter.ledger, state="paused")
-
-
-@pytest.mark.parametrize(
-    ("one", "other", "step"),
-    [
-        (("sealed", 4, "shadow"), ("follower", 3, "shadow"), "cutover is under way"),
-        (("authority", 4, "shadow"), ("follower", 3, "shadow"), "fluxstore status"),
-        (("authority", 3, "complete"), ("archived", 3, "complete"), "phase back"),
-        (("authority", 1, "off"), ("follower", 2, "dual_write"), "fluxstore status"),
-    ],
-)
-def test_what_is_neither_off_nor_live_is_refused_with_the_next_step(one, other, step) -> None:
-    both = pair(is_governed=False)
-    for end, (role, epoch, phase) in ((both.origin, one), (both.follower, other)):
-        govern(end, role, epoch=epoch, phase=phase)
-    with pytest.raises(GateError, match=step) as caught:
-        live_of(both.origin, both.follower, ENTITIES.values())
-    assert 6 == caught.value.exit_code
-
-
-def test_an_offline_copy_is_refused_while_one_follows_the_other() -> None:
-    both = loaded(*HUNDRED)
-    with pytest.raises(GateError, match="fluxstore migrate --from source --to target"):
-        migrate(both.origin, both.follower, ENTITIES)
-
-
-def test_an_adapter_without_fencing_is_no_end_of_a_live_migration() -> None:
-    both = loaded(*HUNDRED)
-    without = both.follower.adapter.capabilities - {Capability.FENCING}
-    unfenced = reference("target")
-    unfenced.adapter.capabilities = without
-    assert None is live_of(pair(is_governed=False).origin, unfenced, ENTITIES.values())
-    live = live_of(both.origin, both.follower, ENTITIES.values())
-    assert live is not None
-    both.follower.adapter.capabilities = without
-    with pytest.raises((UnsupportedError, GateError)):
-        live_of(both.origin, both.follower, ENTITIES.values())
 
 
 def test_writers_on_the_same_keys_lose_nothing() -> None:

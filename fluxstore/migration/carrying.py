@@ -72,7 +72,6 @@ def carry(
     applying.run(found.changes)
     impossible = (*found.unreadable, *applying.impossible)
     quarantine.put_in(follower.ledger, entity, impossible)
-    quarantine.release(follower.ledger, entity, [change.key for change in applying.settled])
     return Carried(
         applied=applying.applied,
         newer=len(applying.settled) - applying.applied,

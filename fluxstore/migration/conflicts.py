@@ -142,7 +142,6 @@ class Knot:
         cleared = 0
         for entity in self._entities.values():
             changes = [self._changes[name] for name in self._made if name[0] == entity.name]
-            quarantine.release(self._follower.ledger, entity, [one.key for one in changes])
             cleared += clear(self._origin, entity, changes, {})
         left = set(self.left())
         return Carried(

@@ -23,27 +23,20 @@ def put_in(ledger: Ledger, entity: Entity, rejected: Sequence[Rejected]) -> None
         ledger.set_quarantine(entity.name, wanted)
 
 
-def release(ledger: Ledger, entity: Entity, keys: Iterable[Key]) -> int:
-    """Take out the records *keys*: they have crossed; return how many were in quarantine."""
-    known = ledger.quarantine(entity.name)
-    if not known:
-        return 0
-    crossed = set(map(Codec.of(entity).key_text, keys))
-    left = [one for one in known if one.problem.key not in crossed]
-    if len(left) < len(known):
-        ledger.set_quarantine(entity.name, left)
-    return len(known) - len(left)
-
-
 def reconcile(origin: Adapter, follower: Adapter, entity: Entity) -> int:
     """Take out what was mended at *origin* and has crossed since; return how many it was.
 
-    A leg carries what was just committed, and knows of no quarantine.
+    Whoever carries a record knows of no quarantine: looking there each time would cost too much.
     """
     known = follower.ledger.quarantine(entity.name)
     if not known:
         return 0
-    return release(follower.ledger, entity, crossed(origin, follower, entity, known))
+    text = Codec.of(entity).key_text
+    gone = set(map(text, crossed(origin, follower, entity, known)))
+    left = [one for one in known if one.problem.key not in gone]
+    if len(left) < len(known):
+        follower.ledger.set_quarantine(entity.name, left)
+    return len(known) - len(left)
 
 
 def crossed(

@@ -187,6 +187,16 @@ class Moment:
         record = self._decoded(place, text, document.parent, document.key)
         return Stored(record, text, document.parent, document.root, fresh=False)
 
+    def roots(self, place: Place, texts: Sequence[str]) -> tuple[dict[str, str], set[str]]:
+        """Return the outermost document of each key that is there, and which are flawed."""
+        changes = self.changes(place, texts)
+        rows = {key: row for key, row in changes.items() if row.payload is not None}
+        found = {key: row.root or key for key, row in rows.items()}
+        rest = [text for text in texts if text not in changes]
+        documents = self.shelf(place.file).index.find(place.name, rest) if rest else {}
+        flawed = {key for key, one in documents.items() if one.is_flawed}
+        return found | {key: one.root or key for key, one in documents.items()}, flawed
+
     def exists(self, place: Place, texts: Sequence[str]) -> set[str]:
         """Return which of some keys have a record."""
         changed = pending.keys(self.connection, place.name, texts) if self.connection else {}

@@ -57,6 +57,8 @@ class Unit:
         self._written: dict[Slot, Before] = {}
         """What the ledger holds of each key that has changed since."""
         self._complete: dict[str, bool] = {}
+        self._roots: dict[Slot, str | None] = {}
+        """Where documents around records are, whose text nobody has asked for."""
         self._slots: dict[tuple[str, Key], Slot] = {}
 
     # looking
@@ -79,10 +81,29 @@ class Unit:
             self._known[place.name, text] = self._filed(place, shelf, documents.get(text))
 
     def load_around(self, place: Place, rows: Iterable[Row]) -> None:
-        """Look up the documents around records with these values at once."""
+        """Look up where the documents around records with these values are, at once."""
         if place.parent is not None:
             form = self.moment.forms[place.name]
-            self.load(place.parent, {form.parent_key(values) for values in rows} - {None})
+            self._load_roots(place.parent, {form.parent_key(values) for values in rows} - {None})
+
+    def _load_roots(self, place: Place, keys: Iterable[Key]) -> None:
+        slots = {self.slot(place, key): key for key in keys}
+        texts = [slot[1] for slot in slots if slot not in self._known and slot not in self._roots]
+        roots, flawed = self.moment.roots(place, texts) if texts else ({}, set())
+        self._roots |= {(place.name, text): roots.get(text) for text in texts}
+        self.load(place, [slots[place.name, text] for text in flawed])
+
+    def _root(self, place: Place, key: Key) -> str | None:
+        """Return the key (as text) of the outermost document that *key* is in, if it is there.
+
+        The documents' own text, which may be long for what is inside, is not read.
+        """
+        self._load_roots(place, [key])
+        slot = self.slot(place, key)
+        if slot not in self._known:
+            return self._roots[slot]
+        stored = self.get(place, key)
+        return None if stored is None else stored.root or slot[1]
 
     def _filed(self, place: Place, shelf: Shelf, document: Document | None) -> Before:
         if document is None:
@@ -215,19 +236,19 @@ class Unit:
         if place.parent is None:
             return None, None
         key = self.moment.forms[place.name].parent_key(record.values)
-        around = self.get(place.parent, key) if key is not None else None
-        if key is None or (around is None and self.needs_parents):
+        root = self._root(place.parent, key) if key is not None else None
+        if key is None or (root is None and self.needs_parents):
             raise reference(
                 record.key, parent_fields(place), f"a record of {place.parent.name} expected"
             )
-        if around is None:
+        if root is None:
             self.orphans.append((place, record.key))
         _, text = self.slot(place.parent, key)
         if old is not None and old.parent != text and self._holds_any(place, record.key):
             raise reference(
                 record.key, parent_fields(place), "a record that holds others cannot move"
             )
-        return text, (around.root if around is not None else None) or text
+        return text, root or text
 
     def holders(self, place: Place, name: str, parts: Sequence[Any]) -> list[Key]:
         """Return the records that have these values under the fact *name*."""
@@ -290,6 +311,7 @@ class Unit:
         except Broken:
             self._known, self.touched, self.replaced = kept
             self._written.clear()
+            self._roots.clear()
             raise
 
     # writing

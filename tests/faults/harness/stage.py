@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from random import Random
@@ -23,6 +23,8 @@ from harness.servers import Server, own_server
 from harness.workload import REFUSALS
 
 T = TypeVar("T")
+SHORT_LAST = 60
+"""In the short form a fault is at one of so many first calls."""
 FOLLOWED = ("dual_write", "backfill", "shadow", "live")
 """Phases in which one side follows the other."""
 
@@ -85,6 +87,19 @@ class Stage:
     def short_or_full(self, short: T, full: T) -> T:
         """Return one of two values, by the size of the run."""
         return full if self.full else short
+
+    def sweep(self, short_runs: int, last: int, *, stride: int = 1) -> Iterator[int]:
+        """Yield N for the N-th call to fail: each up to *last*, or some at random in short form.
+
+        Ends where the wall limit has passed; who sweeps ends where nothing was hit any more.
+        """
+        chosen: Iterable[int] = range(1, last, stride)
+        if not self.full:
+            chosen = sorted(self.random.sample(range(1, SHORT_LAST), short_runs))
+        for when in chosen:
+            if self.out_of_time:
+                return
+            yield when
 
     def place(self, name: str) -> Path:
         """Return a new folder."""

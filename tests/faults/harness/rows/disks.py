@@ -38,10 +38,9 @@ def full_follower(stage: Stage) -> None:
 def failing_calls(stage: Stage, error: str) -> None:
     """Let each call of each kind fail once, from the first to the last one there is."""
     for calls in FAILING_CALLS:
-        stride = stage.short_or_full(17, 1)
-        for when in range(1 + stage.random.randrange(stride), MOST_CALLS, stride):
+        for when in stage.sweep(2, MOST_CALLS):
             lasting = "+" if stage.random.random() < 0.5 else ""
-            if stage.out_of_time or not failed_once(stage, calls, error, f"{when}{lasting}"):
+            if not failed_once(stage, calls, error, f"{when}{lasting}"):
                 break
 
 

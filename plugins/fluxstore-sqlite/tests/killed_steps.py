@@ -101,7 +101,8 @@ def main(file: str, first: str, *waits: str) -> None:
         try:
             STEPS[number](adapter)
         except FluxstoreError as error:
-            print("refused", number, type(error).__name__, error, flush=True)
+            op_id = getattr(error, "op_id", "")
+            print("refused", number, type(error).__name__, op_id, error, flush=True)
             os._exit(3)  # as if it were killed now: nothing may come of what was refused
         print("done", number, flush=True)
         if waits:

@@ -148,6 +148,17 @@ def test_f21_a_page_that_is_not_written_is_an_error_without_effect(
     assert words in lines[-1]
 
 
+def test_f24_where_every_flush_fails_the_outcome_is_unknown_and_the_op_id_is_told(tmp_path, states):
+    file = fresh(tmp_path / "folder")
+    lines = run(file, *injecting(file, "fdatasync,fsync", "error=EIO:when=4+"))
+
+    assert lines[-1].startswith("refused 1 OutcomeUnknown op-1 albums: "), lines
+    assert "the same op_id again has one effect" in lines[-1]
+    assert state(file) in states[1:3]
+    assert STEPS - 1 == steps(run(file, first=1), "done")
+    assert states[-1] == state(file)
+
+
 def _judge_refusal(lines: list[str], states: list[dict[str, object]], file: Path) -> None:
     """Raise unless the last step was refused by name, and did nothing; then it can be done."""
     kind = lines[-1].split()[2]

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 
 from fluxstore.adapter import Batch, Merged, Page, Size
 from fluxstore.entity import Entity
+from fluxstore.errors import OutcomeUnknown
 from fluxstore.query import Found, Query
 from fluxstore.records import Change, Key, Put, Record, Rejected, Row, Versioned
 from fluxstore_sqlite.applying import Application
@@ -75,11 +76,20 @@ class SqliteCollection:
         op_id: str | None = None,
     ) -> Mapping[Key, Record]:
         """Make *changes* in one transaction; return the records of the puts as they are now."""
+        try:
+            return self._commit(changes, expect or {}, op_id)
+        except OutcomeUnknown as error:
+            error.entity, error.op_id = self.entity.name, op_id or ""
+            raise
+
+    def _commit(
+        self, changes: Sequence[Change], expect: Mapping[Key, Row], op_id: str | None
+    ) -> Mapping[Key, Record]:
         with self._unit(as_others_do=True) as unit:
             let_write(unit.control(self.entity), self.entity.name)
             keys = [change.key for change in changes]
             if op_id is None or not self._ops.is_done(unit.driver, op_id, self.entity):
-                Commit(unit, self.entity, self._connections.backend).make(changes, expect or {})
+                Commit(unit, self.entity, self._connections.backend).make(changes, expect)
                 note(unit)
                 if op_id is not None:
                     self._ops.note(unit.driver, op_id, self.entity, keys)

@@ -20,7 +20,7 @@ from fluxstore.errors import (
     UnsupportedError,
 )
 from fluxstore_sqlite import sql
-from fluxstore_sqlite.failures import BusyError, Where, is_busy, no_file
+from fluxstore_sqlite.failures import BusyError, Where, may_be_whole, no_file
 from fluxstore_sqlite.logs import overwrite
 from fluxstore_sqlite.pool import Connection, Pool
 from fluxstore_sqlite.predicates import Predicates
@@ -273,7 +273,7 @@ class Connections:
         except sqlite3.OperationalError as error:
             if driver.in_transaction:
                 driver.execute("ROLLBACK")
-            if not is_busy(error):
+            if may_be_whole(error):
                 self._take_back(error)
             raise
         try:

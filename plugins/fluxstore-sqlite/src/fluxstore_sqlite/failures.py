@@ -87,6 +87,15 @@ def is_busy(error: sqlite3.Error) -> bool:
     return code_name(error).startswith(("SQLITE_BUSY", "SQLITE_LOCKED"))
 
 
+def may_be_whole(error: sqlite3.Error) -> bool:
+    """Tell whether a commit that failed so may be in the ``-wal`` file, its flush alone missing.
+
+    A write that failed, or found no room, was that of a page at the latest with which it would
+    have become whole.
+    """
+    return not is_busy(error) and code_name(error) not in ("SQLITE_FULL", "SQLITE_IOERR_WRITE")
+
+
 def is_taken(error: sqlite3.Error) -> bool:
     """Tell whether another record has the unique values that were to be written."""
     return code_name(error) in ("SQLITE_CONSTRAINT_UNIQUE", "SQLITE_CONSTRAINT_PRIMARYKEY")

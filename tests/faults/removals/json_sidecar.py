@@ -99,12 +99,4 @@ REMOVALS = (
         "                pass\n",
         ("tests/unit/test_sidecar_trouble.py", "plugins/fluxstore-json/tests/test_json_faults.py"),
     ),
-    Removal(
-        "json: intent before rename",
-        "a checkpoint writes down what it is about to put in place",
-        f"{MERGING}/replacing.py",
-        "os.fsync(",
-        "(lambda _: None)(",
-        ("plugins/fluxstore-json/tests/test_json_faults.py",),
-    ),
 )

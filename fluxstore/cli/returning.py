@@ -103,8 +103,10 @@ def _by_policy(
         rollback = session.plugins.bind_rollback(backends, policy.routing(session))
         if rollback is None:
             return None
-        if not (retreat.dry_run or retreat.lossy):
-            asking.confirm(f"Let {source} be the authority again", yes=force, option="--force")
+        if not retreat.dry_run:
+            loss = ", and lose what only the target has" if retreat.lossy else ""
+            question = f"Let {source} be the authority again{loss}"
+            asking.confirm(question, yes=force, option="--force")
         return policy.answer(rollback(retreat))
 
 

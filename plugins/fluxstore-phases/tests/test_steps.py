@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from phase_changes import ENTITIES, ends, fill_back, marks, phase, remove, roles, texts, walk, write
 
-from fluxstore.errors import GateError, LeaseError, StalePhaseError
+from fluxstore.errors import BackendUnavailableError, GateError, LeaseError, StalePhaseError
 from fluxstore.migration import relay
 from fluxstore_phases import archiving, completing
 from fluxstore_phases.phases import Side
@@ -236,6 +236,17 @@ def test_a_dead_target_does_not_keep_the_source_from_being_alone(sides, both):
     assert "leaving" == sides.standing(ALL).state.name
     walk(sides, 1)
     assert ["authority", "follower"] == roles(sides)
+
+
+def test_an_entity_without_a_record_of_its_own_is_not_alone_while_the_target_is_away(sides, both):
+    walk(sides, 1)
+    both.opened.pop("two").close()
+    both.away.add("two")
+
+    with pytest.raises(BackendUnavailableError, match="cannot be decided"):
+        Walk(sides, "notes").to(phase(0))
+    both.away.clear()
+    assert "dual_write" == sides.standing("notes").phase.name
 
 
 def test_marks_of_complete_are_kept_for_their_time_and_then_dropped(sides):

@@ -111,11 +111,12 @@ class Walk:
         """Go to ``off`` while the target is away: its control goes when it is there again."""
         began = time.monotonic()
         with self.sides.leased(Side.SOURCE):
-            source = self.sides.controls(Side.SOURCE).get(self.scope)
-            if source is None or source.phase == OFF.name:
+            controls = self.sides.controls(Side.SOURCE)
+            source = controls.get(self.scope)
+            if not controls or (source is not None and source.phase == OFF.name):
                 return ()
-            if source.role != "authority":
-                self.sides.controls(Side.TARGET)  # raises: without it nothing can be decided
+            if source is None or source.role != "authority":
+                raise self._missed()
             off = Control(source.epoch + 1, "authority", OFF.name, "")
             self._turn(Side.SOURCE, source, off, purge=True)
         name = self.sides.names[Side.TARGET]
@@ -130,6 +131,13 @@ class Walk:
         )
         self.taken(taken)
         return (taken,)
+
+    def _missed(self) -> BackendUnavailableError:
+        return BackendUnavailableError(
+            "cannot be asked, and without it this cannot be decided",
+            backend=self.sides.names[Side.TARGET],
+            next_step="bring it back, or see `fluxstore rollback --lossy`",
+        )
 
     def asked(self) -> Asked:
         """Return what gates are asked about now."""

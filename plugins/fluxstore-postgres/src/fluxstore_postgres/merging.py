@@ -53,7 +53,7 @@ class Merging:
         self._codec = tabling.codec
         self._fencing = BatchFence(tabling)
         self._is_fresh: bool | None = None
-        """Whether this merger found the table empty: then records are new."""
+        """Whether records are new as far as this merger has found: the table was empty, say."""
 
     def merge(self, batch: Batch) -> Merged:
         """Merge *batch*; a record that breaks a rule is refused, the others are not held up."""
@@ -149,12 +149,18 @@ class Merging:
             records = self._without_dangling(unit, bound, records, came)
         if not records:
             return
-        if self._is_new(unit, bound) and self._copied(unit, bound, records):
+        if self._is_new(unit, bound, came) and self._copied(unit, bound, records):
             came.written += len(records)
             return
         self._staged(unit, bound, records, came)
 
-    def _is_new(self, unit: Unit, bound: Bound) -> bool:
+    def _is_new(self, unit: Unit, bound: Bound, came: _Came) -> bool:
+        """Tell whether records are worth a try as new ones; what fails once is not tried again.
+
+        In a live batch they are, whatever legs have written: those keys have been left out.
+        """
+        if self._is_fresh is None and came.is_live:
+            self._is_fresh = True
         if self._is_fresh is None:
             rows = unit.run(statement("merging", "is_empty", table=bound.table.path))
             self._is_fresh = bool(rows[0][0])

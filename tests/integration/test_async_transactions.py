@@ -98,15 +98,24 @@ def test_others_are_not_in_the_transaction(setup):
 
 
 def test_transactions_wait_for_their_turn_where_there_are_many(setup):
-    async def main() -> None:
-        async def write(store: AsyncStore, name: str) -> None:
-            async with store.transaction():
-                await store[Project].create(Project(id=name))
+    inside: set[str] = set()
+    threads: set[threading.Thread] = set()
 
+    async def write(store: AsyncStore, name: str) -> None:
+        async with store.transaction():
+            inside.add(name)
+            assert len(inside) <= 2
+            threads.update(one for one in threading.enumerate() if one.name.endswith("transaction"))
+            await store[Project].create(Project(id=name))
+            inside.discard(name)
+
+    async def main() -> None:
         async with setup.aopen(threads=2) as store:
             await asyncio.gather(*(write(store, f"p{n}") for n in range(20)))
-            own = [one for one in threading.enumerate() if one.name == "fluxstore transaction"]
-            assert len(own) <= 3
         assert 20 == len(setup.records())
 
     asyncio.run(main())
+    for thread in threads:
+        thread.join(10)
+    assert threads
+    assert not any(thread.is_alive() for thread in threads)

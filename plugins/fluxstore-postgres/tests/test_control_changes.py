@@ -124,6 +124,11 @@ def test_a_removed_record_that_was_not_there_makes_no_ledger(adapter: Any, sql: 
     assert (None,) == sql.execute("SELECT to_regnamespace('fluxstore')").fetchone()
 
 
+def test_an_error_of_another_side_while_a_lease_is_held_stays_what_it_is(adapter: Any) -> None:
+    with pytest.raises(FileNotFoundError), adapter.ledger.lease("migration"):
+        raise FileNotFoundError("records.json")
+
+
 def test_the_backlog_is_as_old_as_its_oldest_mark(adapter: Any, sql: Any) -> None:
     adapter.ledger.set_control("*", None, DUAL)
     adapter.collection(ALBUMS).commit([album("a"), album("b")])

@@ -181,16 +181,25 @@ class Connections:
     def apart(self, where: Where | None = None) -> Iterator[Link]:
         """Yield a connection outside the pool, for what a session holds: leases, cursors."""
         where = where or Where(self.backend)
-        link = None
+        link = self._connected(where)
         try:
-            link = Link.connect(self._direct, autocommit=True)
-            self._configure(link)
             yield link
-        except DRIVER_ERRORS as error:
+        except psycopg.Error as error:  # an OSError is somebody else's
             raise translated(error, where) from error
         finally:
-            if link is not None:
-                link.close()
+            link.close()
+
+    def _connected(self, where: Where) -> Link:
+        try:
+            link = Link.connect(self._direct, autocommit=True)
+        except DRIVER_ERRORS as error:
+            raise translated(error, where) from error
+        try:
+            self._configure(link)
+        except DRIVER_ERRORS as error:
+            link.close()
+            raise translated(error, where) from error
+        return link
 
     def call(
         self, link: Link, name: str, work: Callable[[], T], *, seconds: float | None = None

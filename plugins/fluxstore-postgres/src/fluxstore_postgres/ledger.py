@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import msgspec
+import psycopg
 
 from fluxstore.adapter import Backlog, Control, Cursor, Mark, Part
 from fluxstore.codec import Codec
@@ -180,7 +181,11 @@ class PostgresLedger:
                 found = link.execute(statement("ledger", "holder").text, params).fetchone()
                 holder = str(found[0]) if found else "another session"
                 raise LeaseError(f"the lease {name} is held by {holder}", holder=holder)
-            yield
+            try:
+                yield
+            finally:
+                with suppress(psycopg.Error):  # a connection that is gone holds nothing
+                    link.execute(statement("ledger", "give_lease").text, params)
 
     # how
 

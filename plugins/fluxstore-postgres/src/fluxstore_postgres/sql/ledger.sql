@@ -147,6 +147,9 @@ DELETE FROM {ledger}.parts WHERE entity = %(entity)s AND NOT EXISTS (
 -- take_lease: a lease of this session, if nobody holds it
 SELECT pg_try_advisory_lock(hashtextextended(%(name)s, 2))
 
+-- give_lease: a lease of this session back; its end would do so too, but a moment later
+SELECT pg_advisory_unlock(hashtextextended(%(name)s, 2))
+
 -- holder: who holds a lease
 SELECT format('%%s, process %%s, since %%s', a.application_name, a.pid,
               to_char(a.backend_start, 'YYYY-MM-DD HH24:MI'))

@@ -33,7 +33,7 @@ pytestmark = [
 ALBUMS = entity_of(Album)
 DUAL = Control(3, "authority", "dual_write", "m1")
 INI = """[databases]
-* = host={host} port={port} user={user}
+* = host='{host}' port={port} user='{user}'
 [pgbouncer]
 listen_addr = 127.0.0.1
 listen_port = {listen}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
 import attrs
@@ -19,7 +19,7 @@ from fluxstore.migration.carrying import Carried, Waiting, carry
 from fluxstore.migration.copy import EntityCopy
 from fluxstore.migration.live import Live
 from fluxstore.migration.steering import Steering
-from fluxstore.records import Key, Record
+from fluxstore.records import UNTOUCHED, Key, Record, Versioned
 
 T = TypeVar("T")
 FENCE_SECONDS = 0.1
@@ -59,10 +59,30 @@ class LiveCopy(EntityCopy):
 
     def _batch(self, records: Sequence[Record], cursor: Cursor | None) -> None:
         ledger = self.live.authority.adapter.ledger
-        touched = ledger.versions(self.entity.name, [record.key for record in records])
-        super()._batch([one for one in records if one.key not in touched], cursor)
+        keys = [record.key for record in records]
+        touched = ledger.versions(self.entity.name, keys)
+        done = ledger.operations(self.entity.name, [key for key in keys if key not in touched])
+        untouched = [one for one in records if one.key not in touched]
+        if done:  # the cursor comes after everything that it covers
+            super()._batch(untouched, None)
+            self._carry_operations(done)
+            untouched = []
+        super()._batch(untouched, cursor)
         if touched:
             self.carry(list(touched))
+
+    def _carry_operations(self, done: Mapping[Key, Sequence[str]]) -> None:
+        """Let the follower know what was done in phase off to records that nobody touched since.
+
+        Who repeats such an operation after a cutover is recognised. What the follower has under a
+        key is as new as an untouched record at least, so nothing is written but the operations.
+        """
+        collection = self.live.follower.adapter.collection(self.entity)
+        there = collection.read(list(done))
+        changes = [
+            Versioned(key, UNTOUCHED, record, tuple(done[key])) for key, record in there.items()
+        ]
+        self.in_epoch(lambda epoch: collection.apply_if_newer(changes, epoch=epoch))
 
     def carry(self, keys: Sequence[Key]) -> None:
         """Carry what the authority has under *keys* now."""

@@ -16,13 +16,15 @@ from conducted import ENTITY
 from protocol_model.explorer import Event
 from protocol_model.state import SIDES
 
-from fluxstore.adapter import Control, Opening
+from fluxstore.adapter import Control, Mark, Opening
 from fluxstore.errors import RecordNotFoundError, StalePhaseError
-from fluxstore.records import Delete, Versioned
+from fluxstore.records import Delete, Version, Versioned
 from fluxstore.testing.reference import ReferenceAdapter
 
 LATE = (("follower", "authority"), ("sealed", "committing"))
 """Changes of role that the model sends as messages: each is sent, and arrives."""
+LEG, CARRIERS = "fluxstore-leg", 6
+"""How a leg's thread is called; how many may carry a key at once."""
 
 
 class Recorder:
@@ -30,19 +32,76 @@ class Recorder:
 
     def __init__(self, keys: int) -> None:
         """Begin with nothing; *keys* is how many the scenario has."""
-        self.events: list[Event] = []
         self.lock = threading.RLock()
+        self._told: list[tuple[float, Event]] = []
         self._keys = keys
-        self._carriers: dict[str, int] = {}
-        self.marked: dict[tuple[str, int, int], bool] = {}
-        """Thread, side and key to whether a mark was there when it read the record to carry it."""
+        self._turn = dict.fromkeys(range(keys), 0)
+        self._committed: dict[tuple[int, int, Version], int] = {}
+        """Side, key and version to the place of the commit that made it."""
+        self._under_way: dict[tuple[int, int, Version], str] = {}
+        """Side, key and version to the model's relay that has applied it."""
+        self.reading: dict[tuple[str, int, int], str] = {}
+        """Thread, side and key to the model's relay that it is, having read a marked record."""
         self.is_filling = False
         """Whether what is scanned is scanned by a backfill that has not finished."""
 
-    def tell(self, actor: str, verb: str | None, side: int | None, key: Any = None) -> None:
-        """Add an event."""
+    def tell(
+        self,
+        actor: str,
+        verb: str | None,
+        side: int | None,
+        key: Any = None,
+        *,
+        at: float | None = None,
+    ) -> None:
+        """Add an event, where it happened or *at* an earlier place."""
         where = None if side is None else SIDES[side]
-        self.events.append(Event(actor, verb, where, None if key is None else int(key[1:])))
+        event = Event(actor, verb, where, None if key is None else int(key[1:]))
+        self._told.append((len(self._told) if at is None else at, event))
+
+    @property
+    def events(self) -> list[Event]:
+        """Everything, in order."""
+        return [event for _, event in sorted(self._told, key=lambda told: told[0])]
+
+    def commit(self, actor: str, verb: str, side: int, key: str, version: Version | None) -> None:
+        """Add a commit, and remember which version it made."""
+        if version is not None:
+            self._committed[side, int(key[1:]), version] = len(self._told)
+        self.tell(actor, verb, side, key)
+
+    def relay(self, key: str) -> str:
+        """Return a relay of the model that may carry *key*: each in its turn."""
+        number = int(key[1:])
+        self._turn[number] = (self._turn[number] + 1) % CARRIERS
+        return f"relay {self._keys * self._turn[number] + number}"
+
+    def reads(self, side: int, key: str, *, marked: bool) -> None:
+        """Add that this thread has read a record in order to carry it, where it is *marked*."""
+        self.reading.pop(self.place(side, key), None)
+        if marked:
+            self.reading[self.place(side, key)] = relay = self.relay(key)
+            self.tell(relay, "reads", side, key)
+
+    def applies(self, side: int, change: Versioned, verb: str) -> None:
+        """Add what came of carrying; a leg's record was read when its commit returned it."""
+        origin = 1 - side
+        place = origin, int(change.key[1:]), change.version
+        relay = self.reading.pop(self.place(origin, change.key), None)
+        is_leg = threading.current_thread().name.startswith(LEG)
+        if relay is None and is_leg and place in self._committed:
+            relay = self.relay(change.key)
+            self.tell(relay, "reads", origin, change.key, at=self._committed[place] + 0.5)
+        if relay is None or (is_leg and verb == "is refused"):
+            return  # without an effect that the model knows
+        self.tell(relay, verb, side, change.key)
+        self._under_way[place] = relay
+
+    def clears(self, side: int, mark: Mark) -> None:
+        """Add that a mark was cleared."""
+        relay = self._under_way.pop((side, int(mark.key[1:]), mark.version), None)
+        if relay is not None:
+            self.tell(relay, "clears", side, mark.key)
 
     def place(self, side: int, key: str) -> tuple[str, int, int]:
         """Return where it is kept whether this thread carries a mark of *key*."""
@@ -52,12 +111,6 @@ class Recorder:
         """Add that a backfill has read every record."""
         for number in range(self._keys):
             self.tell("backfill 0", "reads", side, f"k{number}")
-
-    def carrier(self, key: str) -> str:
-        """Return the model's relay for what this thread carries of *key*: one for each."""
-        name = threading.current_thread().name
-        number = self._carriers.setdefault(name, len(self._carriers))
-        return f"relay {number * self._keys + int(key[1:])}"
 
 
 class Watched:
@@ -84,9 +137,7 @@ class WatchedCollection(Watched):
     def _carrying(self, keys: Sequence[Any]) -> None:
         marked = {mark.key for mark in self._honest_ledger().marks(ENTITY.name, 100)}
         for key in keys:
-            self._recorder.marked[self._recorder.place(self._side, key)] = key in marked
-            if key in marked:
-                self._recorder.tell(self._recorder.carrier(key), "reads", self._side, key)
+            self._recorder.reads(self._side, key, marked=key in marked)
 
     def _honest_ledger(self) -> Any:
         return BOTH[self._side].honest_ledger
@@ -119,7 +170,9 @@ class WatchedCollection(Watched):
                 if verb == "deletes":
                     self._recorder.tell(actor, "finds nothing", self._side, changes[0].key)
                 raise
-            self._recorder.tell(actor, verb, self._side, changes[0].key)
+            key = changes[0].key
+            version = self._honest_ledger().versions(ENTITY.name, [key]).get(key)
+            self._recorder.commit(actor, verb, self._side, key, version)
             return made
 
     def apply_if_newer(self, changes: Sequence[Versioned], **options: Any) -> Sequence[bool]:
@@ -135,9 +188,7 @@ class WatchedCollection(Watched):
 
     def _told(self, changes: Sequence[Versioned], verb: str) -> None:
         for change in changes:
-            if self._recorder.marked.get(self._recorder.place(1 - self._side, change.key)):
-                carrier = self._recorder.carrier(change.key)
-                self._recorder.tell(carrier, verb, self._side, change.key)
+            self._recorder.applies(self._side, change, verb)
 
 
 class WatchedLedger(Watched):
@@ -147,9 +198,8 @@ class WatchedLedger(Watched):
         """Clear; the model's *clears*, whether or not the mark still was there."""
         with self._recorder.lock:
             cleared = self._honest.clear(marks)
-            for key in dict.fromkeys(mark.key for mark in marks):
-                if self._recorder.marked.pop(self._recorder.place(self._side, key), False):
-                    self._recorder.tell(self._recorder.carrier(key), "clears", self._side, key)
+            for mark in marks:
+                self._recorder.clears(self._side, mark)
             return cleared
 
     def set_control(

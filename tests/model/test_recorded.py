@@ -12,7 +12,7 @@ from protocol_model.explorer import Event
 from protocol_model.migration import Migration
 from protocol_model.scenario import TO_LIVE_AND_BACK, Scenario
 from protocol_model.traces import accepts
-from recorded import BOTH, RecordedAdapter, Recorder
+from recorded import BOTH, CARRIERS, RecordedAdapter, Recorder
 
 import fluxstore
 from fluxstore import Plugins
@@ -27,7 +27,7 @@ from fluxstore_phases.sides import Sides
 from fluxstore_phases.steps import Walk
 
 pytestmark = pytest.mark.slow
-KEYS, CARRIERS = 3, 4
+KEYS = 3
 SCRIPTS = ("a0 d1 a2 a0 a1 d0", "a1 a1 d0 a2 a0 a2", "d2 a0 a1 a2 d1 a1")
 SCENARIO = Scenario(
     "a recorded run",

@@ -21,8 +21,9 @@ them. All of them can be pickled. The codes are those of {doc}`exit-codes`.
 
 
 def classes(cls: type[FluxstoreError] = FluxstoreError) -> list[type[FluxstoreError]]:
-    """Return *cls* and all errors below it, in the order of the tree."""
-    return [cls, *(found for child in cls.__subclasses__() for found in classes(child))]
+    """Return *cls* and all errors of the core below it, in the order of the tree."""
+    ours = [child for child in cls.__subclasses__() if child.__module__ == cls.__module__]
+    return [cls, *(found for child in ours for found in classes(child))]
 
 
 def page() -> str:

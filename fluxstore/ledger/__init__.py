@@ -5,7 +5,7 @@ writers that is fair between processes, group commit between threads.
 """
 
 from fluxstore.ledger.database import flush, scratch, system_error, translated
-from fluxstore.ledger.lock import KernelLock
+from fluxstore.ledger.lock import HeldError, KernelLock
 from fluxstore.ledger.pending import Checkpoint, Intent, Pending
 from fluxstore.ledger.sidecar import SidecarLedger
 from fluxstore.ledger.statements import statements
@@ -13,6 +13,7 @@ from fluxstore.ledger.writer import Transaction
 
 __all__ = [
     "Checkpoint",
+    "HeldError",
     "Intent",
     "KernelLock",
     "Pending",

@@ -197,6 +197,10 @@ class Sidecar:
 
         self.submit(work)
 
+    def hurry(self, seconds: float) -> None:
+        """Wait *seconds* at most for other writers from here on: the store is being closed."""
+        self._writer.timeout_seconds = min(self._writer.timeout_seconds, seconds)
+
     def close(self) -> None:
         """Let go of the database; a later call opens it again."""
         with self._mutex:

@@ -14,6 +14,10 @@ _NEXT_STEP = "nothing was changed; see what that process is doing, then try agai
 _locks: weakref.WeakSet[KernelLock] = weakref.WeakSet()
 
 
+class HeldError(BackendUnavailableError):
+    """Somebody else holds a lock for longer than the caller would wait; nothing was done."""
+
+
 class KernelLock:
     """``flock`` on a file. Waiters get it in the order in which they came.
 
@@ -27,9 +31,9 @@ class KernelLock:
         _locks.add(self)
 
     def acquire(self, timeout_seconds: float) -> None:
-        """Hold the lock; ``BackendUnavailableError`` when it was not free in time."""
+        """Hold the lock; ``HeldError`` when it was not free in time."""
         if not self.is_acquired(timeout_seconds):
-            raise BackendUnavailableError(self._held_by(timeout_seconds)[0], next_step=_NEXT_STEP)
+            raise HeldError(self._held_by(timeout_seconds)[0], next_step=_NEXT_STEP)
 
     def is_acquired(self, timeout_seconds: float) -> bool:
         """Hold the lock once it is free; tell whether that was in time."""

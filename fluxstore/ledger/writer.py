@@ -113,7 +113,8 @@ class Writer:
 
     def __init__(self, path: Path, lock: KernelLock, connect: Connect, timeout: float) -> None:
         """Write to the database at *path* under *lock*; *timeout* is in seconds."""
-        self._path, self._lock, self._connect, self._timeout_seconds = path, lock, connect, timeout
+        self._path, self._lock, self._connect = path, lock, connect
+        self.timeout_seconds = timeout
         self._connection: sqlite3.Connection | None = None
         self._mutex = threading.Lock()
         self._waiting: deque[_Job[Any]] = deque()
@@ -242,7 +243,7 @@ class Writer:
     def _acquire(self, turn: _Turn | None) -> None:
         seconds = turn.left() if turn is not None else None
         if turn is None or seconds is None:
-            self._lock.acquire(self._timeout_seconds)
+            self._lock.acquire(self.timeout_seconds)
         elif not self._lock.is_acquired(seconds):
             raise self._lock.refused(turn.seconds)
 

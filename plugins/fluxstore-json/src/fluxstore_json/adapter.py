@@ -10,6 +10,7 @@ from typing import ClassVar
 from fluxstore.adapter import Capability, Finding, Opening, Part, Use
 from fluxstore.entity import Entity
 from fluxstore.errors import FluxstoreError
+from fluxstore.ledger import HeldError
 from fluxstore_json.applying import transaction
 from fluxstore_json.backend import Backend, log
 from fluxstore_json.backups import back_up, restore
@@ -21,6 +22,9 @@ from fluxstore_json.foreign import adopt
 from fluxstore_json.parts import parts_of
 from fluxstore_json.schedule import Schedule
 from fluxstore_json.settings import EntitySettings, Settings
+
+CLOSING_SECONDS = 2.0
+"""How long closing waits for others to let it fold: what waits is safe, whoever folds it."""
 
 
 class JsonAdapter:
@@ -127,12 +131,18 @@ class JsonAdapter:
         return self._backend.is_closed
 
     def close(self) -> None:
-        """Fold what waits into the files and let go; ``FluxstoreError`` where it has to wait on."""
+        """Fold what waits into the files and let go; ``FluxstoreError`` where that failed.
+
+        Where others hold it up, what waits stays in the ledger, and whoever comes next folds it.
+        """
         if self._backend.is_closed:
             return
         self._schedule.stop()
         try:
             if self._backend.use is Use.SERVE:
-                self._checkpointer.run(ahead=False)
+                self.ledger.hurry(CLOSING_SECONDS)
+                self._checkpointer.run(ahead=False, patience_seconds=CLOSING_SECONDS)
+        except HeldError as error:
+            log.warning("changes stay in the ledger for now: %s", error)
         finally:
             self._backend.close()

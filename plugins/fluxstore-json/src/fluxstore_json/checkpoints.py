@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import attrs
 
-from fluxstore.ledger import Checkpoint, Intent, KernelLock, Transaction, pending, translated
+from fluxstore.ledger import (
+    Checkpoint,
+    HeldError,
+    Intent,
+    KernelLock,
+    Transaction,
+    pending,
+    translated,
+)
 from fluxstore_json import replacing
 from fluxstore_json.backend import Backend
 from fluxstore_json.folding import Piece, folded
@@ -57,10 +66,11 @@ class Checkpointer:
         self._mutex = threading.Lock()
 
     @contextmanager
-    def alone(self) -> Iterator[None]:
+    def alone(self, patience_seconds: float = math.inf) -> Iterator[None]:
         """Keep every other checkpoint out, of this process and of others."""
+        longest = self._backend.settings.lock_timeout.total_seconds()
         with self._mutex, translated(self._ledger.path):
-            self._lock.acquire(self._backend.settings.lock_timeout.total_seconds())
+            self._lock.acquire(min(longest, patience_seconds))
             try:
                 yield
             finally:
@@ -83,14 +93,14 @@ class Checkpointer:
         self._recover()
         adopt(self._backend, at_opening=False)
 
-    def run(self, *, ahead: bool = True) -> None:
+    def run(self, *, ahead: bool = True, patience_seconds: float = math.inf) -> None:
         """Fold everything that waits into the files; a file that others changed is left alone.
 
         With *ahead* each new file's index is made before anybody waits for it.
         """
         if not self._waiting():
             return
-        with self.alone():
+        with self.alone(patience_seconds):
             self._recover()
             adopt(self._backend, at_opening=False)
             for file in self._waiting():
@@ -221,9 +231,12 @@ class Checkpointer:
     # after a crash
 
     def recover(self) -> None:
-        """Finish, or take back, what a process left when it died; remove what it left behind."""
+        """Finish, or take back, what a process left when it died; remove what it left behind.
+
+        Where another process is writing a file now, what is there is that one's.
+        """
         if self._left():
-            with self.alone():
+            with suppress(HeldError), self.alone(0.0):
                 self._recover()
                 for path in self._leftovers():
                     path.unlink(missing_ok=True)

@@ -137,6 +137,7 @@ class Database:
     def complete(self, entities: Sequence[Entity]) -> None:
         """Make indexes and references of our own tables that are not there, and check them."""
         with self._lock, self._making(math.inf) as unit:
+            unit.run(statement("ddl", "patience"))
             self.look()
             for one in self._statements_to_complete(entities, is_new=False):
                 unit.run(plain(one))

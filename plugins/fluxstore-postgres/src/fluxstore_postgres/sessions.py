@@ -9,6 +9,10 @@ import attrs
 from fluxstore_postgres.settings import Settings
 from fluxstore_postgres.statements import Part, Statement, composed, joined, literal, word
 
+IDLE_FACTOR = 2
+"""A transaction in which nothing happens for so many statements' time is ended by the server: a
+client that vanished without a word would keep its locks, and the fence, for ever."""
+
 
 @attrs.frozen
 class Sessions:
@@ -54,5 +58,6 @@ class Sessions:
             "set_up",
             scope=word(scope),
             milliseconds=literal(max(1, round(self.timeout_seconds * 1000))),
+            idle_milliseconds=literal(round(self.timeout_seconds * IDLE_FACTOR * 1000)),
             read_only=word("on" if self.is_reading else "off"),
         )

@@ -40,5 +40,8 @@ ALTER TABLE {table} VALIDATE CONSTRAINT {name}
 -- analyze: tell the planner what is there
 ANALYZE {table}
 
+-- patience: how long completing waits for a lock that somebody else has on a table
+SET LOCAL lock_timeout = '10s'
+
 -- lock_making: one maker of tables at a time
 SELECT pg_advisory_xact_lock(hashtextextended('fluxstore making tables', 0))

@@ -15,6 +15,7 @@ SET {scope} bytea_output = 'hex';
 SET {scope} standard_conforming_strings = on;
 SET {scope} statement_timeout = {milliseconds};
 SET {scope} lock_timeout = 0;
+SET {scope} idle_in_transaction_session_timeout = {idle_milliseconds};
 SET {scope} default_transaction_isolation = 'read committed';
 SET {scope} default_transaction_read_only = {read_only}
 
@@ -36,7 +37,8 @@ SET LOCAL idle_in_transaction_session_timeout = 0;
 SELECT 'this is the moment'
 
 -- no_timeout: a session for work that takes its time
-SELECT set_config('statement_timeout', '0', false)
+SELECT set_config('statement_timeout', '0', false),
+       set_config('idle_in_transaction_session_timeout', '0', false)
 
 -- commit: the end of a transaction
 COMMIT

@@ -112,6 +112,13 @@ class TestThreads:
         for n, mine in enumerate(won):
             assert all(str(n) == one.values["name"] for one in albums.read(mine).values())
 
+    def test_one_operation_at_once_has_one_effect(self, adapter: Adapter) -> None:
+        need(adapter, Capability.ATOMIC_LEDGER)
+        albums = collection(adapter, Album)
+        made = [put(Album(id=key), Intent.CREATE) for key in "ab"]
+        told = in_threads(8, lambda _: albums.commit(made, op_id="one"))
+        assert [{"a", "b"}] * 8 == [set(one) for one in told]
+
     def test_readers_see_whole_commits_only(self, adapter: Adapter) -> None:
         albums = collection(adapter, Album)
         albums.commit([put(Album(id="a", name="0")), put(Album(id="b", name="0"))])

@@ -6,6 +6,7 @@ import attrs
 import pytest
 from phase_changes import ENTITIES, NOTES, ends, marks, remove, texts, walk, write
 
+from fluxstore.errors import StalePhaseError
 from fluxstore.records import Intent, Put
 from fluxstore.testing.faults import FaultyAdapter
 from fluxstore_phases.carriage import Carriage, Written, parcels
@@ -108,4 +109,14 @@ def test_an_older_record_changes_nothing_and_leaves_the_newer_mark(followed):
     first = followed.put("a", "1", "op1")
     followed.put("a", "2", "op2")
     followed.carry(first)
+    assert 1 == marks(followed.sides, SOURCE)
+
+
+def test_a_leg_of_an_earlier_epoch_is_refused_and_leaves_its_mark(followed):
+    written = followed.put("a", "1", "op1")
+    control = followed.sides.controls(TARGET)["*"]
+    followed.sides.turn(TARGET, "*", control, attrs.evolve(control, epoch=control.epoch + 1))
+    with pytest.raises(StalePhaseError):
+        followed.carry(written)
+    assert {} == texts(followed.sides, TARGET)
     assert 1 == marks(followed.sides, SOURCE)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from pathlib import Path
 
 import attrs
@@ -21,6 +21,9 @@ from fluxstore.records import UNTOUCHED, Key, Version
 
 _FORGET_EVERY = 256
 _PHASE_OFF = "off"
+
+NEVER = Version(0, 0)
+"""The version before the first one."""
 
 
 class SidecarLedger(Books):
@@ -149,17 +152,20 @@ class SidecarLedger(Books):
         entity: str,
         keys: Mapping[str, bool],
         control: Control | None,
+        *,
+        new: Container[str] = (),
     ) -> dict[str, Version]:
         """Give records their next versions, and marks where there is a follower.
 
-        *keys* says of each key (as text) whether the record is deleted. In phase ``off`` and
-        without *control* only records that have a version get another: versions are sparse.
+        *keys* says of each key (as text) whether the record is deleted; those in *new* had none. In
+        phase ``off`` and without *control* only records that have a version get another: versions
+        are sparse.
         """
         known, followed = versions_of(transaction.connection, entity, keys), is_migrating(control)
         epoch = control.epoch if control is not None else 0
         made: dict[str, Version] = {}
         for key, deleted in keys.items():
-            before = known.get(key, UNTOUCHED)
+            before = known.get(key, NEVER if key in new else UNTOUCHED)
             if followed or key in known:
                 made[key] = Version(max(epoch, before.epoch), before.seq + 1, deleted)
         self.set_versions(transaction, entity, made)

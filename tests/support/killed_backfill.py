@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 from governed import Pair, parents_first
 from moving import ENTITIES
@@ -47,10 +48,10 @@ def pair_at(folder: Path) -> Iterator[Pair]:
 
 def run(both: Pair) -> Any:
     """Backfill in small pages, from where an earlier run stood."""
-    scanning.page_records = lambda _: LIMIT
     live = live_of(both.origin, both.follower, ENTITIES.values())
     assert live is not None
-    return backfill(live, ENTITIES, Options(resume=True))
+    with patch.object(scanning, "page_records", lambda _: LIMIT):
+        return backfill(live, ENTITIES, Options(resume=True))
 
 
 def dying(both: Pair, call: int, *, after: bool) -> None:

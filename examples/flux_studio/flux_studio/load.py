@@ -180,10 +180,16 @@ def work(client: Client, projects: list[str], pace: float, stop: threading.Event
         client.step(projects)
 
 
+def stop_at_end_of_input(stop: threading.Event) -> None:
+    """Tell everybody to stop once standard input is closed."""
+    sys.stdin.read()
+    stop.set()
+
+
 def ended(seconds: float | None, stop: threading.Event) -> Iterator[None]:
     """Yield every second until the time is over, or standard input is closed."""
     if seconds is None:
-        threading.Thread(target=lambda: (sys.stdin.read(), stop.set()), daemon=True).start()
+        threading.Thread(target=stop_at_end_of_input, args=(stop,), daemon=True).start()
     until = None if seconds is None else time.monotonic() + seconds
     while not stop.wait(1.0) and (until is None or time.monotonic() < until):
         yield

@@ -66,7 +66,8 @@ class Commit:
         found: dict[Slot, Version] = {}
         for name, keys in touched.items():
             control = ledger.fence(transaction, name)
-            made = ledger.touch(transaction, name, keys, control)
+            new = {text for text in keys if unit.replaced.get((name, text)) is None}
+            made = ledger.touch(transaction, name, keys, control, new=new)
             found |= {(name, text): version for text, version in made.items()}
         return found
 

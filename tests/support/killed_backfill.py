@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
-from unittest.mock import patch
 
 from governed import Pair, parents_first
 from moving import ENTITIES
@@ -50,8 +49,12 @@ def run(both: Pair) -> Any:
     """Backfill in small pages, from where an earlier run stood."""
     live = live_of(both.origin, both.follower, ENTITIES.values())
     assert live is not None
-    with patch.object(scanning, "page_records", lambda _: LIMIT):
+    usual = scanning.page_records
+    scanning.page_records = lambda _: LIMIT
+    try:
         return backfill(live, ENTITIES, Options(resume=True))
+    finally:
+        scanning.page_records = usual
 
 
 def dying(both: Pair, call: int, *, after: bool) -> None:

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, cast
 
 from fluxstore.cli import studio
 from fluxstore.cli.render import Styled
@@ -173,8 +173,7 @@ class Users:
 
     def gone_home(self) -> dict[str, Any]:
         """Let them look at everything once more, and return what they say in the end."""
-        assert self._process.stdin is not None  # noqa: S101 - it talks
-        self._process.stdin.close()
+        cast(IO[bytes], self._process.stdin).close()
         self._process.wait(END_SECONDS)
         self._reader.join(LINE_SECONDS)
         return self._lines[-1] if self._lines else {}
@@ -196,8 +195,7 @@ def _started(
 
 
 def _out(process: subprocess.Popen[bytes]) -> IO[bytes]:
-    assert process.stdout is not None  # noqa: S101 - it is a pipe
-    return process.stdout
+    return cast(IO[bytes], process.stdout)
 
 
 def _first_line(process: subprocess.Popen[bytes]) -> str:

@@ -68,6 +68,8 @@ def assert_pair(source: Backend, target: Backend) -> None:
         assert sum(map(len, written.values())) == first.written
         for cls, records in written.items():
             _compare(cls, records, one, other)
+            beside = said(other.ledger.parts(entity_of(cls).name))
+            assert [part for part in _parts(one, cls) if part not in beside] == []
         again = copy(one, other, CLASSES)
         assert (0, first.written) == (again.written, again.unchanged)
 
@@ -91,7 +93,10 @@ def assert_any_record_crosses(source: Backend, target: Backend) -> None:
                 collection(adapter, Everything).commit(gone)
             puts = [Put(each.key, each.values, residue=each.residue) for each in records]
             collection(one, Everything).commit(puts)
+            parts = _parts(one, Everything)  # a file may be written, and get more, at any time
             copy(one, other, (Everything,))
+            beside = said(other.ledger.parts(entity_of(Everything).name))
+            assert [part for part in parts if part[0] != "order" and part not in beside] == []
             _compare(Everything, records, one, other)
 
         with warnings.catch_warnings():
@@ -123,7 +128,7 @@ def copy(source: Adapter, target: Adapter, classes: Sequence[type]) -> Merged:
 
 
 def _compare(cls: type, written: list[Record], source: Adapter, target: Adapter) -> None:
-    codec, name = Codec.of(entity_of(cls)), entity_of(cls).name
+    codec = Codec.of(entity_of(cls))
     sent, arrived = everything_in(source, cls), everything_in(target, cls)
     assert {one.key for one in written} == sent.keys() == arrived.keys()
     for one in written:
@@ -133,8 +138,11 @@ def _compare(cls: type, written: list[Record], source: Adapter, target: Adapter)
             assert codec.record_bytes(one) == codec.record_bytes(found), one.key
     if Capability.PLACES in source.capabilities & target.capabilities:
         assert list(sent) == list(arrived)
-    beside = said(target.ledger.parts(name))
-    assert [part for part in said(source.ledger.parts(name)) if part not in beside] == []
+
+
+def _parts(adapter: Adapter, cls: type) -> list[Any]:
+    """Return what a file of *cls* has beside its records."""
+    return said(adapter.ledger.parts(entity_of(cls).name))
 
 
 def _records(cls: type) -> list[Record]:

@@ -81,7 +81,7 @@ REMOVALS = (
         "json: queue before SQLite",
         "writers of several processes queue on a kernel lock",
         "fluxstore/ledger/writer.py",
-        "            self._lock.acquire(self._timeout_seconds)\n",
+        "            self._lock.acquire(self.timeout_seconds)\n",
         "            pass\n",
         (
             "tests/unit/test_sidecar_ledger.py",

@@ -10,7 +10,7 @@ import attrs
 
 from fluxstore.adapter import Adapter
 from fluxstore.entity import Entity
-from fluxstore.errors import FluxstoreError, GateError
+from fluxstore.errors import BackendUnavailableError, FluxstoreError, GateError
 from fluxstore.records import Rejected
 from fluxstore_phases import accepting, completing, evidence
 from fluxstore_phases.phases import PHASES, Phase, Side
@@ -20,6 +20,7 @@ from fluxstore_phases.standing import Standing
 CANARY = "canary"
 _NAMED = 10
 """So many of what is missing are named."""
+_PATIENCE_SECONDS, _PAUSE_SECONDS = 10.0, 0.1
 
 
 @attrs.frozen
@@ -108,10 +109,20 @@ def _unusable(asked: Asked) -> Iterator[str]:
 
 
 def _incomplete(asked: Asked) -> Iterator[str]:
-    try:
-        asked.adapters()[1].complete(asked.entities)
-    except FluxstoreError as error:
-        yield str(error)
+    until = time.monotonic() + _PATIENCE_SECONDS
+    while True:
+        try:
+            asked.adapters()[1].complete(asked.entities)
+        except BackendUnavailableError as error:  # its followers' writes may be in the way
+            if time.monotonic() > until:
+                yield str(error)
+                return
+            time.sleep(_PAUSE_SECONDS)
+        except FluxstoreError as error:
+            yield str(error)
+            return
+        else:
+            return
 
 
 def _dead_canaries(asked: Asked) -> Iterator[str]:

@@ -55,16 +55,10 @@ def rollback(
     source, target = ends.chosen_names(session, source, target)
     backups = session.config.folder / history.FOLDER / "backups"
     if into is None and policy.rules(session, source, target):
-        retreat = Retreat(
-            backups,
-            ends.chosen_entities(session.config, entity),
-            lossy,
-            dry_run,
-            policy.telling(session),
-            policy.writing(session),
-        )
-        answer = _by_policy(session, source, retreat, force=force)
-        if answer is not None:
+        chosen = ends.chosen_entities(session.config, entity)
+        told = policy.telling(session), policy.writing(session)
+        retreat = Retreat(backups, chosen, lossy, dry_run, *told)
+        if (answer := _by_policy(session, source, retreat, force=force)) is not None:
             return answer
     if into is None and not dry_run:
         question = f"Replace the records of {source} by those of {target}"
@@ -82,14 +76,8 @@ def rollback(
             extras_file=extras,
         ) as options,
     ):
-        report = run(
-            both.source,
-            both.target,
-            both.config.entities,
-            backups=backups,
-            into=folder,
-            options=options,
-        )
+        sides, entities = (both.source, both.target), both.config.entities
+        report = run(*sides, entities, backups=backups, into=folder, options=options)
     way = f"--from {source} --to {target}"
     answer = summaries.of_rollback(report, session, way)
     return answer if dry_run or into else remembered(session, "rollback", report, answer)

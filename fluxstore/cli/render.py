@@ -50,8 +50,8 @@ class Answer:
 
 
 def width() -> int:
-    """Return how many columns a line may have: of the terminal, or 100 where there is none."""
-    return shutil.get_terminal_size((100, 24)).columns or 100
+    """Return how many columns a line may have: of the terminal, or 132 where there is none."""
+    return shutil.get_terminal_size((132, 24)).columns or 132
 
 
 def is_terminal(stream: TextIO | None) -> bool:

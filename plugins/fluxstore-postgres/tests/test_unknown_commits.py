@@ -178,6 +178,44 @@ def test_without_a_server_to_ask_the_outcome_stays_unknown(
     assert {"a"} == found()
 
 
+def test_a_number_that_a_crashed_server_gave_again_is_no_proof(
+    durable_server: EmbeddedServer, open_adapter: Any
+) -> None:
+    dsn = durable_server.start()
+    with psycopg.connect(dsn, autocommit=True) as link:
+        link.execute("ALTER SYSTEM SET wal_writer_delay = '10s'")  # nothing of it on disk until then
+        link.execute("SELECT pg_reload_conf()")
+    adapter = open_adapter(dsn, connect_timeout=timedelta(seconds=20))
+    albums = adapter.collection(ALBUMS)
+    albums.commit([album("there")], op_id="first")
+    with pytest.raises(OutcomeUnknown), adapter.transaction():
+        albums.commit([album("lost")])
+        quit_at_once(durable_server)
+        with psycopg.connect(durable_server.start(), autocommit=True) as other:
+            for number in range(50):
+                other.execute("INSERT INTO albums (id, name) VALUES (%s, '')", [f"other-{number}"])
+
+    assert {} == albums.read(["lost"])
+
+
+@pytest.mark.parametrize("ends", ["at once", "one process"])
+def test_a_transaction_whose_server_crashed_was_undone(
+    durable_server: EmbeddedServer, open_adapter: Any, ends: str
+) -> None:
+    adapter = open_adapter(durable_server.start(), connect_timeout=timedelta(seconds=20))
+    albums = adapter.collection(ALBUMS)
+    albums.commit([album("there")], op_id="first")
+    with pytest.raises(FluxstoreError), adapter.transaction():
+        albums.commit([album("lost")])
+        if ends == "at once":
+            quit_at_once(durable_server)
+            durable_server.start()
+        else:
+            kill_a_process(durable_server)
+
+    assert {} == albums.read(["lost"])
+
+
 def test_an_immediate_shutdown_loses_nothing_that_was_acknowledged(
     durable_server: EmbeddedServer, open_adapter: Any
 ) -> None:
@@ -224,6 +262,14 @@ def quit_at_once(server: EmbeddedServer) -> None:
     deadline = time.monotonic() + 30
     while processes.leftovers(server.data):
         assert time.monotonic() < deadline
+
+
+def kill_a_process(server: EmbeddedServer) -> None:
+    """Let one process of a server die: its first process ends the others and starts them anew."""
+    link = psycopg.connect(server.start(), autocommit=True)
+    os.kill(link.info.backend_pid, signal.SIGKILL)
+    with pytest.raises(psycopg.OperationalError):
+        link.execute("SELECT 1")
 
 
 def _written(albums: Any, key: str, *, several: bool) -> str:

@@ -20,10 +20,12 @@ def status_of(connections: Connections, number: str, seconds: float) -> str | No
     """Return what became of a transaction: ``committed``, ``aborted``; ``None``: it is not known.
 
     One that is *in progress* is not *aborted*: its server process may still be at the COMMIT.
+    *number* is what the transaction's start said: its number, and the run of the server.
     """
+    own, _, run = number.partition(" ")
 
     def look() -> str | None:
-        said = _ask(connections, statement("session", "status"), {"number": number})
+        said = _ask(connections, statement("session", "status"), {"number": own, "run": run})
         return None if said == "in progress" else str(said or "unknown")
 
     said = _until(look, seconds)

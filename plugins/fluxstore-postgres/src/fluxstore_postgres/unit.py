@@ -55,7 +55,7 @@ class Unit:
         self._seconds = seconds
         self._begin = begin or connections.sessions.begin(seconds, writes=writes)
         self._number: str | None = None
-        """By which the server knows the transaction, where it may write."""
+        """By which that run of the server knows the transaction, where it may write."""
         self._end = statement("session", "commit")
 
     def run(

@@ -28,8 +28,11 @@ BEGIN ISOLATION LEVEL READ COMMITTED {access}
 -- long: a transaction of bulk work, which may take its time
 SET LOCAL statement_timeout = {milliseconds}; SET LOCAL idle_in_transaction_session_timeout = 0
 
--- number: by which the outcome of a transaction can be asked for
-SELECT pg_current_xact_id()::text
+-- number: by which the outcome of a transaction can be asked for, and the run of the server that
+-- gave it: one that crashed gives numbers again whose transactions had left nothing on its disk.
+-- Its statistics start anew after a crash, also where its first process survived
+SELECT concat_ws(' ', pg_current_xact_id(), pg_postmaster_start_time(),
+                 pg_stat_get_bgwriter_stat_reset_time())
 
 -- begin_snapshot: the start of a transaction whose reads are all of one moment
 BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY;
@@ -55,5 +58,12 @@ SET CONSTRAINTS ALL IMMEDIATE
 -- is_gone: whether a server process of ours has ended, so that its last write is decided
 SELECT NOT EXISTS (SELECT FROM pg_stat_activity WHERE pid = %(pid)s)
 
--- status: what became of a transaction: committed, aborted, in progress; null if it is too long ago
-SELECT pg_xact_status(%(number)s::text::xid8)
+-- status: what became of a transaction: committed, aborted, in progress; null if nobody knows. After a
+-- crash its number may be another's by now, and one that is committed need not be the one asked for
+SELECT CASE
+    WHEN %(run)s = concat_ws(' ', pg_postmaster_start_time(),
+                             pg_stat_get_bgwriter_stat_reset_time())
+    THEN pg_xact_status(%(number)s::text::xid8)
+    WHEN %(number)s::text::xid8 >= pg_snapshot_xmax(pg_current_snapshot()) THEN 'aborted'
+    WHEN pg_xact_status(%(number)s::text::xid8) IN ('aborted', 'in progress') THEN 'aborted'
+END

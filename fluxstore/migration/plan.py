@@ -7,9 +7,17 @@ from collections.abc import Sequence
 import attrs
 import xxhash
 
-from fluxstore.adapter import Adapter, Collection, Finding, HasSnapshot, Size
+from fluxstore.adapter import (
+    Adapter,
+    Capability,
+    Collection,
+    Finding,
+    HasBackup,
+    HasSnapshot,
+    Size,
+)
 from fluxstore.entity import Entities, Entity
-from fluxstore.errors import PlanError, UnreadableRecordError, UsageError
+from fluxstore.errors import PlanError, UnreadableRecordError, UnsupportedError, UsageError
 from fluxstore.records import Problem, Reason
 
 LEASE = "migration"
@@ -124,6 +132,18 @@ def file_problem(entity: Entity, error: UnreadableRecordError, place: str) -> Pr
 def has_snapshot(adapter: Adapter) -> HasSnapshot | None:
     """Return *adapter* as one whose reads can all be of one moment, or ``None``."""
     return adapter if isinstance(adapter, HasSnapshot) else None
+
+
+def with_backup(adapter: Adapter, backend: str, *, otherwise: str) -> HasBackup:
+    """Return *adapter* as one that makes backups; ``UnsupportedError`` says *otherwise*."""
+    if Capability.BACKUP in adapter.capabilities and isinstance(adapter, HasBackup):
+        return adapter
+    raise UnsupportedError(
+        f"the adapter {adapter.name} makes no backups, and there is no rollback without one",
+        backend=backend,
+        capability=Capability.BACKUP.value,
+        next_step=otherwise,
+    )
 
 
 def _refuse_blocking(findings: Sequence[Finding]) -> None:

@@ -13,12 +13,11 @@ from pathlib import Path
 
 import attrs
 
-from fluxstore.adapter import Adapter, Capability, HasBackup
 from fluxstore.entity import Entities, Entity
-from fluxstore.errors import PlanError, UnsupportedError
+from fluxstore.errors import PlanError
 from fluxstore.migration.migrate import Migration, Way
 from fluxstore.migration.options import Options
-from fluxstore.migration.plan import LEASE, End, Plan, has_snapshot, make_plan
+from fluxstore.migration.plan import LEASE, End, Plan, has_snapshot, make_plan, with_backup
 from fluxstore.migration.report import MigrationReport
 from fluxstore.migration.scratch import Scratch
 from fluxstore.records import Reason, Rejected
@@ -75,19 +74,8 @@ def _way(source: End, target: End, backups: Path | None) -> Way:
 
     if backups is None:
         return Way(kept=kept, delete_all=True)
-    adapter = _with_backup(source.adapter, source.name)
+    adapter = with_backup(source.adapter, source.name, otherwise="roll back --into another folder")
     return Way(back_up=lambda: adapter.backup(backups), kept=kept, delete_all=True)
-
-
-def _with_backup(adapter: Adapter, name: str) -> HasBackup:
-    if Capability.BACKUP in adapter.capabilities and isinstance(adapter, HasBackup):
-        return adapter
-    raise UnsupportedError(
-        f"the adapter {adapter.name} makes no backups, and there is no rollback without one",
-        backend=name,
-        capability=Capability.BACKUP.value,
-        next_step="roll back --into another folder",
-    )
 
 
 def _require_empty(plan: Plan, into: End) -> None:

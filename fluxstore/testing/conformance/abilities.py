@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
 import pytest
 
@@ -28,6 +26,7 @@ from fluxstore.testing.conformance.support import (
     change,
     collection,
     count,
+    elsewhere,
     everything_in,
     keys,
     need,
@@ -76,8 +75,8 @@ class TestSnapshot:
         albums = collection(adapter, Album)
         with cast(HasSnapshot, adapter).snapshot():
             before = everything_in(adapter, Album)
-            _elsewhere(lambda: save(adapter, Album(id="a", name="after"), Album(id="c")))
-            _elsewhere(lambda: albums.commit([Delete("b")]))
+            elsewhere(lambda: save(adapter, Album(id="a", name="after"), Album(id="c")))
+            elsewhere(lambda: albums.commit([Delete("b")]))
             assert before == everything_in(adapter, Album) == dict(albums.read(["a", "b", "c"]))
             assert ["a", "b"] == keys(adapter, Album, Query())
             assert 2 == count(adapter, Album)
@@ -89,17 +88,9 @@ class TestSnapshot:
         part = Part("albums", "wrapper", 0, {"n": 1})
         with cast(HasSnapshot, adapter).snapshot():
             assert [] == list(adapter.ledger.parts("albums"))
-            _elsewhere(lambda: adapter.ledger.save_parts("albums", [part]))
+            elsewhere(lambda: adapter.ledger.save_parts("albums", [part]))
             assert [] == list(adapter.ledger.parts("albums"))
         assert [part] == list(adapter.ledger.parts("albums"))
-
-
-def _elsewhere(work: Callable[[], Any]) -> None:
-    pool = ThreadPoolExecutor(1)
-    try:
-        pool.submit(work).result(PATIENCE_SECONDS)
-    finally:
-        pool.shutdown(wait=False)
 
 
 class TestPlaces:

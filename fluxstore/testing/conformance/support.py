@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import attrs
@@ -192,6 +193,15 @@ def in_threads(number: int, job: Callable[[int], Any]) -> list[Any]:
     for error in errors:
         raise error
     return [answers[n] for n in range(number)]
+
+
+def elsewhere(work: Callable[[], Any]) -> None:
+    """Do something in a thread of its own, and not wait for it for ever."""
+    pool = ThreadPoolExecutor(1)
+    try:
+        pool.submit(work).result(PATIENCE_SECONDS)
+    finally:
+        pool.shutdown(wait=False)
 
 
 def wait_until(is_so: Callable[[], bool]) -> None:

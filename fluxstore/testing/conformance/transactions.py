@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 
@@ -16,6 +15,7 @@ from fluxstore.testing.conformance.support import (
     change,
     collection,
     count,
+    elsewhere,
     everything_in,
     keys,
     need,
@@ -81,8 +81,8 @@ class TestTransactions:
 
         with adapter.transaction():
             save(adapter, Album(id="a"))
-            _elsewhere(look)
-        _elsewhere(look)
+            elsewhere(look)
+        elsewhere(look)
         assert [0, 1] == seen
 
     def test_a_refused_commit_leaves_the_transaction_usable(self, adapter: Adapter) -> None:
@@ -140,14 +140,6 @@ class TestTransactions:
             list(pool.map(work, "abcd", timeout=PATIENCE_SECONDS))
         expected = {f"{name}{n}" for name in "ac" for n in range(10)}
         assert expected == set(everything_in(adapter, Area)) == set(everything_in(adapter, Site))
-
-
-def _elsewhere(look: Callable[[], None]) -> None:
-    pool = ThreadPoolExecutor(1)
-    try:
-        pool.submit(look).result(PATIENCE_SECONDS)
-    finally:
-        pool.shutdown(wait=False)
 
 
 class TestWithoutTransactions:

@@ -8,7 +8,7 @@ from itertools import pairwise
 
 import attrs
 import pytest
-from phase_changes import Note, ends, marks, records, roles, texts, walk
+from phase_changes import Note, marks, records, roles, texts, walk
 from two_sided import Application, Heard, Load, Trouble, wait_until
 
 from fluxstore import bound
@@ -16,17 +16,6 @@ from fluxstore.errors import SealedError
 from fluxstore_phases.phases import Side
 
 SOURCE, TARGET = Side.SOURCE, Side.TARGET
-
-
-@pytest.fixture
-def application(tmp_path):
-    return Application(tmp_path)
-
-
-@pytest.fixture
-def sides(tmp_path):
-    with ends(tmp_path) as both:
-        yield both.sides()
 
 
 def turn(sides, side, **changes):

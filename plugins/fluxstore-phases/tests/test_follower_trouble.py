@@ -21,21 +21,8 @@ BUDGET_SECONDS = 0.25
 
 
 @pytest.fixture
-def trouble():
-    made = Trouble()
-    yield made
-    made.free.set()
-
-
-@pytest.fixture
 def application(tmp_path, trouble):
     return Application(tmp_path, two="troubled", heard=Heard(trouble))
-
-
-@pytest.fixture
-def sides(tmp_path):
-    with ends(tmp_path) as both:
-        yield both.sides()
 
 
 def took(call):

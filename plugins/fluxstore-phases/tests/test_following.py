@@ -9,8 +9,8 @@ from contextlib import suppress
 
 import attrs
 import pytest
-from phase_changes import Note, ends, marks, phase, records, roles, texts, walk, write
-from two_sided import Application, wait_until
+from phase_changes import Note, marks, phase, records, roles, texts, walk, write
+from two_sided import wait_until
 
 import fluxstore
 from fluxstore import Plugins
@@ -19,17 +19,6 @@ from fluxstore.errors import PhaseOrderError, RecordNotFoundError, StalePhaseErr
 from fluxstore_phases.phases import Side
 
 SOURCE, TARGET = Side.SOURCE, Side.TARGET
-
-
-@pytest.fixture
-def application(tmp_path):
-    return Application(tmp_path)
-
-
-@pytest.fixture
-def sides(tmp_path):
-    with ends(tmp_path) as both:
-        yield both.sides()
 
 
 def test_the_first_open_writes_phase_off_down_at_the_source(application, sides):

@@ -5,8 +5,8 @@ from __future__ import annotations
 import threading
 
 import pytest
-from phase_changes import NOTES, Note, ends, walk, write
-from two_sided import Application, Heard, Trouble, wait_until
+from phase_changes import NOTES, Note, walk, write
+from two_sided import Application, Heard, wait_until
 
 import fluxstore
 from fluxstore.adapter import Batch
@@ -21,21 +21,8 @@ SOURCE, TARGET = Side.SOURCE, Side.TARGET
 
 
 @pytest.fixture
-def trouble():
-    made = Trouble()
-    yield made
-    made.free.set()
-
-
-@pytest.fixture
 def application(tmp_path, trouble):
     return Application(tmp_path, two="troubled", heard=Heard(trouble), policy={"shadow_reads": 1.0})
-
-
-@pytest.fixture
-def sides(tmp_path):
-    with ends(tmp_path) as both:
-        yield both.sides()
 
 
 def spoil(sides, key, text, *, side=TARGET):

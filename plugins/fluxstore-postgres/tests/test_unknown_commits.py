@@ -31,6 +31,30 @@ def album(key: str, intent: Intent = Intent.CREATE) -> Put:
     return Put(key, {"id": key, "name": ""}, intent)
 
 
+def quit_at_once(server: EmbeddedServer) -> None:
+    """Let a server end without a checkpoint, as ``pg_ctl stop --mode=immediate`` does."""
+    live = processes.live_postmaster(server.data)
+    assert live is not None
+    os.kill(live.pid, signal.SIGQUIT)
+    deadline = time.monotonic() + 30
+    while processes.leftovers(server.data):
+        assert time.monotonic() < deadline
+
+
+def quit_and_start(server: EmbeddedServer) -> None:
+    """Let a server end at once and come back."""
+    quit_at_once(server)
+    server.start()
+
+
+def kill_a_process(server: EmbeddedServer) -> None:
+    """Let one process of a server die: its first process ends the others and starts them anew."""
+    link = psycopg.connect(server.start(), autocommit=True)
+    os.kill(link.info.backend_pid, signal.SIGKILL)
+    with pytest.raises(psycopg.OperationalError):
+        link.execute("SELECT 1")
+
+
 @pytest.fixture
 def proxy(postgres_dsn: str) -> Iterator[Proxy]:
     """A proxy before the test's server."""
@@ -182,38 +206,33 @@ def test_a_number_that_a_crashed_server_gave_again_is_no_proof(
     durable_server: EmbeddedServer, open_adapter: Any
 ) -> None:
     dsn = durable_server.start()
-    with psycopg.connect(dsn, autocommit=True) as link:
-        link.execute("ALTER SYSTEM SET wal_writer_delay = '10s'")  # nothing of it on disk until then
+    with psycopg.connect(dsn, autocommit=True) as link:  # nothing is written down for ten seconds
+        link.execute("ALTER SYSTEM SET wal_writer_delay = '10s'")
         link.execute("SELECT pg_reload_conf()")
-    adapter = open_adapter(dsn, connect_timeout=timedelta(seconds=20))
-    albums = adapter.collection(ALBUMS)
-    albums.commit([album("there")], op_id="first")
-    with pytest.raises(OutcomeUnknown), adapter.transaction():
-        albums.commit([album("lost")])
+
+    def crash() -> None:
         quit_at_once(durable_server)
         with psycopg.connect(durable_server.start(), autocommit=True) as other:
             for number in range(50):
                 other.execute("INSERT INTO albums (id, name) VALUES (%s, '')", [f"other-{number}"])
 
-    assert {} == albums.read(["lost"])
+    adapter = _with_one_album(open_adapter(dsn, connect_timeout=timedelta(seconds=20)))
+    with pytest.raises(OutcomeUnknown):
+        _commit_around(adapter, "lost", crash)
+
+    assert {} == adapter.collection(ALBUMS).read(["lost"])
 
 
-@pytest.mark.parametrize("ends", ["at once", "one process"])
+@pytest.mark.parametrize("crash", [quit_and_start, kill_a_process])
 def test_a_transaction_whose_server_crashed_was_undone(
-    durable_server: EmbeddedServer, open_adapter: Any, ends: str
+    durable_server: EmbeddedServer, open_adapter: Any, crash: Callable[[EmbeddedServer], None]
 ) -> None:
-    adapter = open_adapter(durable_server.start(), connect_timeout=timedelta(seconds=20))
-    albums = adapter.collection(ALBUMS)
-    albums.commit([album("there")], op_id="first")
-    with pytest.raises(FluxstoreError), adapter.transaction():
-        albums.commit([album("lost")])
-        if ends == "at once":
-            quit_at_once(durable_server)
-            durable_server.start()
-        else:
-            kill_a_process(durable_server)
+    made = open_adapter(durable_server.start(), connect_timeout=timedelta(seconds=20))
+    adapter = _with_one_album(made)
+    with pytest.raises(FluxstoreError):
+        _commit_around(adapter, "lost", lambda: crash(durable_server))
 
-    assert {} == albums.read(["lost"])
+    assert {} == adapter.collection(ALBUMS).read(["lost"])
 
 
 def test_an_immediate_shutdown_loses_nothing_that_was_acknowledged(
@@ -242,8 +261,7 @@ def test_an_immediate_shutdown_loses_nothing_that_was_acknowledged(
         deadline = time.monotonic() + 30
         while len(ends) < seen + 20:
             assert time.monotonic() < deadline
-        quit_at_once(durable_server)
-        durable_server.start()
+        quit_and_start(durable_server)
     over.set()
     for worker in workers:
         worker.join(60)
@@ -252,24 +270,6 @@ def test_an_immediate_shutdown_loses_nothing_that_was_acknowledged(
     assert set() == {key for key, end in ends.items() if end == "done"} - there
     assert set() == {key for key, end in ends.items() if end == "failed"} & there
     assert "done" in ends.values()
-
-
-def quit_at_once(server: EmbeddedServer) -> None:
-    """Let a server end without a checkpoint, as ``pg_ctl stop --mode=immediate`` does."""
-    live = processes.live_postmaster(server.data)
-    assert live is not None
-    os.kill(live.pid, signal.SIGQUIT)
-    deadline = time.monotonic() + 30
-    while processes.leftovers(server.data):
-        assert time.monotonic() < deadline
-
-
-def kill_a_process(server: EmbeddedServer) -> None:
-    """Let one process of a server die: its first process ends the others and starts them anew."""
-    link = psycopg.connect(server.start(), autocommit=True)
-    os.kill(link.info.backend_pid, signal.SIGKILL)
-    with pytest.raises(psycopg.OperationalError):
-        link.execute("SELECT 1")
 
 
 def _written(albums: Any, key: str, *, several: bool) -> str:
@@ -281,3 +281,15 @@ def _written(albums: Any, key: str, *, several: bool) -> str:
     except FluxstoreError:
         return "failed"
     return "done"
+
+
+def _with_one_album(adapter: Any) -> Any:
+    adapter.collection(ALBUMS).commit([album("there")], op_id="first")
+    return adapter
+
+
+def _commit_around(adapter: Any, key: str, between: Callable[[], None]) -> None:
+    """Write in a transaction that is committed after something has happened."""
+    with adapter.transaction():
+        adapter.collection(ALBUMS).commit([album(key)])
+        between()

@@ -9,6 +9,7 @@ from contextlib import closing
 
 import pytest
 import sqlite_utils
+from ruled import DUAL, govern, kinds, marks
 
 from fluxstore.adapter import Control
 from fluxstore.entity import Entities, entity_of
@@ -24,25 +25,7 @@ from fluxstore.testing.entities import (
     Track,
 )
 
-DUAL = Control(1, "authority", "dual_write", "m1")
 TRIGGERS = "SELECT count(*) FROM sqlite_master WHERE type = 'trigger'"
-
-
-def govern(adapter, control=DUAL, name="*"):
-    assert adapter.ledger.set_control(name, adapter.ledger.controls().get(name), control)
-
-
-def marks(adapter, cls):
-    """Return key to version of the marks, each of which must be the version of its record."""
-    name = entity_of(cls).name
-    found = {mark.key: mark.version for mark in adapter.ledger.marks(name, 1000)}
-    assert found == adapter.ledger.versions(name, list(found))
-    return found
-
-
-def kinds(adapter, cls):
-    """Return key to whether the mark is a tombstone's."""
-    return {key: version.deleted for key, version in marks(adapter, cls).items()}
 
 
 @pytest.fixture

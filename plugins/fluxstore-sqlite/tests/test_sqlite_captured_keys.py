@@ -8,8 +8,8 @@ from uuid import UUID
 
 import attrs
 import pytest
+from ruled import govern, kinds, marks
 
-from fluxstore.adapter import Control
 from fluxstore.codec import Codec
 from fluxstore.entity import Entities, entity, entity_of, field
 from fluxstore.records import Delete, Version
@@ -27,26 +27,6 @@ from fluxstore.testing.entities import (
     Site,
 )
 from fluxstore_sqlite import collations
-
-DUAL = Control(1, "authority", "dual_write", "m1")
-
-
-def govern(adapter, control=DUAL, name="*"):
-    assert adapter.ledger.set_control(name, adapter.ledger.controls().get(name), control)
-
-
-def marks(adapter, cls):
-    """Return key to version of the marks, each of which must be the version of its record."""
-    name = entity_of(cls).name
-    found = {mark.key: mark.version for mark in adapter.ledger.marks(name, 1000)}
-    assert found == adapter.ledger.versions(name, list(found))
-    return found
-
-
-def kinds(adapter, cls):
-    """Return key to whether the mark is a tombstone's."""
-    return {key: version.deleted for key, version in marks(adapter, cls).items()}
-
 
 # how keys are spelt
 

@@ -11,6 +11,7 @@ import time
 
 import attrs
 import pytest
+from ruled import DUAL, FOLLOWER, govern
 
 from fluxstore.adapter import Batch, Control, Cursor
 from fluxstore.errors import LeaseError
@@ -20,14 +21,6 @@ from fluxstore.testing.conformance.support import (
     values_of,
 )
 from fluxstore.testing.entities import Album, Person
-
-DUAL = Control(1, "authority", "dual_write", "m1")
-FOLLOWER = Control(1, "follower", "dual_write", "m1")
-
-
-def govern(adapter, control, name="*"):
-    assert adapter.ledger.set_control(name, adapter.ledger.controls().get(name), control)
-
 
 # control under writers
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import attrs
 import pytest
+from ruled import DUAL, FOLLOWER, govern
 
 from fluxstore.adapter import Batch, Control, Cursor
 from fluxstore.entity import Entities, entity_of
@@ -19,13 +20,6 @@ from fluxstore.testing.conformance.support import (
     save,
 )
 from fluxstore.testing.entities import Album, Area, Person, Track
-
-DUAL = Control(1, "authority", "dual_write", "m1")
-FOLLOWER = Control(1, "follower", "dual_write", "m1")
-
-
-def govern(adapter, control, name="*"):
-    assert adapter.ledger.set_control(name, adapter.ledger.controls().get(name), control)
 
 
 def newer(instance, seq=2, *op_ids):

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
-from types import TracebackType
-from typing import Self
 
 import attrs
 
 from fluxstore.adapter import Adapter, Control, Use
 from fluxstore.errors import FluxstoreError
 from harness.project import Project
+from harness.rhythm import Rhythm
 
 BETWEEN = ("sealed", "committing")
 
@@ -45,23 +43,14 @@ def _told(control: Control | None) -> str:
     return f"({control.epoch}, {control.role}, {control.phase})" if control else "none"
 
 
-class Watch:
+class Watch(Rhythm):
     """Looks at both ledgers every few milliseconds, from a thread, while the context lasts."""
 
     def __init__(self, project: Project, *, seconds: float = 0.02) -> None:
         """Look at *project*; a side that is away is not looked at."""
-        self._project, self._seconds = project, seconds
-        self._ended = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="watch")
+        super().__init__(self._looked, seconds)
+        self._project = project
         self.samples: list[Sample] = []
-        self.error: BaseException | None = None
-
-    def _run(self) -> None:
-        try:
-            while not self._ended.wait(self._seconds):
-                self._looked()
-        except BaseException as error:  # noqa: BLE001 - told where the context ends
-            self.error = error
 
     def _looked(self) -> None:
         try:
@@ -86,21 +75,4 @@ class Watch:
 
     def wrong(self) -> list[str]:
         """Return what was wrong in the samples; those that said the same as before are left out."""
-        if self.error is not None:
-            raise self.error
         return wrong_samples(self.samples)
-
-    def __enter__(self) -> Self:
-        """Begin."""
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        """End."""
-        self._ended.set()
-        self._thread.join()

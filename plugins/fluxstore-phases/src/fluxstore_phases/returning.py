@@ -7,15 +7,15 @@ from typing import Any
 
 import attrs
 
-from fluxstore.adapter import Adapter, Capability, Control, HasBackup
+from fluxstore.adapter import Control
 from fluxstore.calls import Retreat, Rollback, Routing, Told
 from fluxstore.errors import (
     BackendUnavailableError,
     FluxstoreError,
     GateError,
     PhaseOrderError,
-    UnsupportedError,
 )
+from fluxstore.migration.plan import with_backup
 from fluxstore_phases.operator import keys_of, report
 from fluxstore_phases.phases import OFF, PHASES, Side
 from fluxstore_phases.settings import Settings
@@ -171,15 +171,5 @@ def back_up(sides: Sides, retreat: Retreat) -> str:
     """Back the source up and return where to; ``UnsupportedError`` where its adapter cannot."""
     name, adapter = sides.names[Side.SOURCE], sides.adapter(Side.SOURCE)
     retreat.tell(f"back up {name}")
-    return str(_with_backup(adapter, name).backup(retreat.backups))
-
-
-def _with_backup(adapter: Adapter, name: str) -> HasBackup:
-    if Capability.BACKUP in adapter.capabilities and isinstance(adapter, HasBackup):
-        return adapter
-    raise UnsupportedError(
-        f"the adapter {adapter.name} makes no backups, and there is no rollback without one",
-        backend=name,
-        capability=Capability.BACKUP.value,
-        next_step=f"fluxstore phase set {SHADOW.name} goes back without a backup",
-    )
+    otherwise = f"fluxstore phase set {SHADOW.name} goes back without a backup"
+    return str(with_backup(adapter, name, otherwise=otherwise).backup(retreat.backups))

@@ -7,7 +7,8 @@ from pathlib import Path
 import attrs
 import pytest
 from harness.removal import ROOT, Copy, Noticed, Removal
-from removals import REMOVALS
+from removals import REMOVALS, noticed
+from removals_page import PAGE, page
 
 FEW = ("relay: tombstones travel", "json: marks")
 
@@ -21,6 +22,22 @@ def test_every_removal_has_a_name_of_its_own():
     names = [removal.name for removal in REMOVALS]
 
     assert sorted(set(names)) == sorted(names)
+
+
+def test_each_removal_was_noticed_by_a_test_that_there_is():
+    by = noticed()
+    places = [*(ROOT / "tests").rglob("*.py"), *(ROOT / "plugins").glob("*/tests/**/*.py")]
+    places += (ROOT / "fluxstore" / "testing").rglob("*.py")
+    code = "\n".join(place.read_text("utf-8") for place in places)
+
+    tests = {name: test.rpartition("::")[2].partition("[")[0] for name, test in by.items()}
+
+    assert [one.name for one in REMOVALS] == list(by), "remove.py --note NAME writes it down"
+    assert [] == [name for name, test in tests.items() if f"def {test}(" not in code]
+
+
+def test_the_page_tells_what_is_taken_away():
+    assert page() == PAGE.read_text("utf-8"), "make it anew: python tests/faults/removals_page.py"
 
 
 @pytest.mark.faults

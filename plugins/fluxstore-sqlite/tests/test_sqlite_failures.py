@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import sqlite3
@@ -28,6 +29,7 @@ from fluxstore.query import Query
 from fluxstore.records import Intent
 from fluxstore.testing.conformance.support import change, collection, count, put, save, values_of
 from fluxstore.testing.entities import Album, Book
+from fluxstore_sqlite.failures import Where, no_file
 from fluxstore_sqlite.settings import EntitySettings, Settings
 
 NOBODY = 65534
@@ -128,6 +130,13 @@ def test_a_path_that_cannot_be_meant_is_refused(path, words):
 def test_a_folder_is_no_file(file, path):
     with pytest.raises(ConfigError, match="is no file"):
         file.open(path=path)
+
+
+def test_a_disk_that_is_read_only_is_said_to_be_so():
+    error = no_file(OSError(errno.EROFS, os.strerror(errno.EROFS)), Where("sqlite", "/there.db"))
+
+    assert isinstance(error, AccessError)
+    assert "/there.db cannot be written (Read-only file system)" in str(error)
 
 
 def test_two_entities_in_one_table_are_refused(file):

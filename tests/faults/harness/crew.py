@@ -8,8 +8,8 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import attrs
@@ -133,6 +133,24 @@ class Crew:
         process = self.workers[name].process
         assert process is not None
         os.killpg(process.pid, number)
+
+    @contextmanager
+    def stopped(self) -> Iterator[None]:
+        """Have every worker stopped, between two system calls, while the context lasts."""
+        for name in self.workers:
+            self.signal(name, signal.SIGSTOP)
+        try:
+            wait_until(lambda: all(map(self._is_still, self.workers)), "the crew stands still")
+            yield
+        finally:
+            for name in self.workers:
+                self.signal(name, signal.SIGCONT)
+
+    def _is_still(self, name: str) -> bool:
+        process = self.workers[name].process
+        assert process is not None
+        states = Path(f"/proc/{process.pid}/task").glob("*/stat")
+        return all(state.read_text().rpartition(")")[2].split()[0] in "TZ" for state in states)
 
     def finish(self, seconds: float = _END_SECONDS, *, well: bool = True) -> None:
         """Let every worker that runs end by itself, as ``wait`` says."""

@@ -115,17 +115,19 @@ class Copy:
         return os.pathsep.join(map(str, (self.folder, *sources)))
 
     def try_one(self, removal: Removal) -> Noticed:
-        """Take one mechanism away, run its tests, and put it back."""
+        """Take one mechanism away, run its tests, and put it back: what failed passes again."""
         began = time.monotonic()
         if not removal.is_there(self.folder):
             return Noticed(removal, (), f"{removal.file} has changed: name what to remove", 0.0)
         failed: tuple[str, ...] = ()
         problem = ""
-        with self.without(removal):
-            try:
+        try:
+            with self.without(removal):
                 failed = self.failed(removal.tests)
-            except (AssertionError, subprocess.TimeoutExpired) as error:
-                problem = str(error)
+            if failed and self.failed(failed[:1]):
+                failed, problem = (), f"{failed[0]} fails with it, too"
+        except (AssertionError, subprocess.TimeoutExpired) as error:
+            failed, problem = (), str(error)
         return Noticed(removal, failed, problem, time.monotonic() - began)
 
 

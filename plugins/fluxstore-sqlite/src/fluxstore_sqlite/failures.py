@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import sqlite3
@@ -68,7 +69,7 @@ def translated(error: sqlite3.Error, where: Where) -> FluxstoreError:
 def no_file(error: OSError, where: Where) -> FluxstoreError:
     """Return the error of ours for a file or folder that the system does not give."""
     words = error.strerror or str(error)
-    if isinstance(error, PermissionError):
+    if isinstance(error, PermissionError) or error.errno == errno.EROFS:
         return _no_rights(words, where)
     return BackendUnavailableError(
         f"{where.file}: {words}", backend=where.backend, next_step="is its folder there?"

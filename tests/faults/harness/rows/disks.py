@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import time
 from pathlib import Path
 
 from harness import strace
@@ -17,8 +16,6 @@ from harness.storm import WRITES, begun, get_on, storm
 FAILING_CALLS = ("pwrite64", "fsync", "fdatasync", "renameat2", "ftruncate")
 LEAST_ROOM_BYTES, ROOM_BYTES = 60_000, 250_000
 """Less would cut the history short, too."""
-LYING_NANOSECONDS = 100_000_000
-"""While ext4 becomes read-only it acknowledges an fsync of what it then throws away."""
 
 
 def full_disk(stage: Stage) -> None:
@@ -77,21 +74,28 @@ def short_writes(stage: Stage) -> None:
 
 
 def read_only(stage: Stage) -> None:
-    """Let the disk become read-only under writers: writes fail by name, reads go on."""
+    """Let the disk become read-only under writers: writes fail by name, reads go on.
+
+    The writers stand still at that moment, wherever in a write they are, since ext4 acknowledges
+    a flush that is under way then, and throws away what it was of.
+    """
     disk: Disk = stage.disk()
-    authority = stage.case.authority == stage.case.source
-    project = stage.project(data=disk.place / "data", database=stage.place("database"))
+    is_authority = stage.case.authority == stage.case.source
+    elsewhere = disk.place if stage.case.phase == "off" else stage.place("database")
+    project = stage.project(data=disk.place / "data", database=elsewhere)
     crew = begun(stage, project)
     get_on(crew)
-    began = time.monotonic_ns()
-    disk.become_read_only()
-    ended = time.monotonic_ns() + LYING_NANOSECONDS
+    with crew.stopped():
+        disk.become_read_only()
     get_on(crew)
     crew.finish(well=False)
     disk.mend()
-    named = WRITES if authority else ()
-    calls = [call.as_begun() if began < call.ended < ended else call for call in crew.history()]
+    calls = crew.history()
+    refused = sum(call.error.startswith("AccessError") for call in calls)
+    stage.note(refused=refused)
+    named = WRITES if is_authority else ()
     stage.judge(project, [*crew.before, *calls], named=named)
+    stage.require(bool(refused) is is_authority, f"{refused} calls met a disk that is read-only")
 
 
 def unreadable_file(stage: Stage) -> None:

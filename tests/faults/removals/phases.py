@@ -109,9 +109,9 @@ REMOVALS = (
         "tombstones go with the way back",
         f"{SOURCE}/completing.py",
         'after = Control(target.epoch + 1, "authority", OFF.name, "")\n'
-        "    sides.turn(Side.TARGET, scope, target, after, purge=True)",
+        "        sides.turn(Side.TARGET, scope, target, after, purge=True)",
         'after = Control(target.epoch + 1, "authority", OFF.name, "")\n'
-        "    sides.turn(Side.TARGET, scope, target, after)",
+        "        sides.turn(Side.TARGET, scope, target, after)",
         (TESTS, "-k", "finalize or final"),
     ),
     Removal(

@@ -139,19 +139,30 @@ def finalize(
     session = Session.of(ctx)
     scope, name = chosen_scope(session, entity), settings_of(session).source
     question = f"End the way back to {name} for good"
-    if not dry_run:
-        asking.confirm(question, yes=yes, option="--yes")
-    with opened(session) as sides, sides.leased():
+    with opened(session) as sides:
+        if not dry_run:
+            _recovered(sides, scope)
+        standing = sides.standing(scope)
+        completing.require_complete(standing)
         if dry_run:
-            completing.require_complete(sides.standing(scope))
             return Answer({"scope": scope, "dry_run": True}, [f"would: {question}"])
-        recovery.recover(sides, scope)
-        was_final = sides.standing(scope).state.name == "final"
-        epoch = completing.finalize(sides, scope)
+        was_final = standing.state.name == "final"
+        if not was_final:
+            asking.confirm(question, yes=yes, option="--yes")
+        with sides.leased():
+            epoch = completing.finalize(sides, scope)
     if not was_final:
         operator.report(session.plugins, scope, PHASES[-1].name, epoch=epoch)
     words = "was finalized before" if was_final else "finalized: there is no way back"
     return Answer({"scope": scope, "epoch": epoch, "finalized": True}, [f"{scope}: {words}"])
+
+
+def _recovered(sides: Sides, scope: str) -> None:
+    """End what somebody began and died in: only then it is known what there is to finalize."""
+    from fluxstore_phases import recovery
+
+    with sides.leased():
+        recovery.recover(sides, scope)
 
 
 @attrs.frozen

@@ -88,12 +88,11 @@ def finalize(sides: Sides, scope: str) -> int:
     standing = sides.standing(scope)
     require_complete(standing)
     target = standing.held(Side.TARGET)
-    if standing.state.name == "final":
-        return target.epoch
-    after = Control(target.epoch + 1, "authority", OFF.name, "")
-    sides.turn(Side.TARGET, scope, target, after, purge=True)
-    ledger = sides.adapter(Side.TARGET).ledger
-    ledger.set_fact(expired_name(scope), None)
+    after = target
+    if standing.state.name != "final":
+        after = Control(target.epoch + 1, "authority", OFF.name, "")
+        sides.turn(Side.TARGET, scope, target, after, purge=True)
+    sides.adapter(Side.TARGET).ledger.set_fact(expired_name(scope), None)
     return after.epoch
 
 

@@ -134,8 +134,6 @@ def finalize(
 
     The source keeps its records and stays archived; it can be migrated to afresh, never reopened.
     """
-    from fluxstore_phases import recovery
-
     session = Session.of(ctx)
     scope, name = chosen_scope(session, entity), settings_of(session).source
     question = f"End the way back to {name} for good"

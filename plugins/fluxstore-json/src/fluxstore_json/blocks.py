@@ -1,4 +1,4 @@
-"""Arrays of any size, read in blocks of whole elements; memory for one block.
+"""Arrays and objects of any size, read in blocks of whole elements; memory for one block.
 
 A block is cut after an element that ends in ``}``. A parse that succeeds proves the cut: what comes
 before it is a sequence of whole elements. Where no such cut is found at once, elements are walked
@@ -18,6 +18,7 @@ import attrs
 import msgspec
 
 from fluxstore_json import slow
+from fluxstore_json.shapes import ARRAY, Item, Shape, parted
 from fluxstore_json.slow import Suspect
 
 CHUNK_BYTES = 256 * 1024
@@ -27,7 +28,8 @@ _LONGEST_CONSTANT = 12
 _CUT = re.compile(rb"\}[ \t\r\n]*,")
 _SPACE = re.compile(rb"[ \t\r\n]*")
 _SPACED_NAME = re.compile(rb'"[ \t\r\n]+:')
-_NAME = re.compile(rb'"(?:[^"\\]|\\.)*"[ \t\r\n]*:', re.DOTALL)
+_TEXT = re.compile(rb'"(?:[^"\\]|\\.)*"[ \t\r\n]*', re.DOTALL)
+_NAME = re.compile(_TEXT.pattern + rb":", re.DOTALL)
 _SURROGATE = re.compile(rb"\\u[dD][89abABcdefCDEF]")
 _BYTE = re.compile(r"\(byte (\d+)\)\Z")
 Decode = Callable[[bytes], Any]
@@ -42,22 +44,51 @@ class TextError(Exception):
         self.offset, self.problem = offset, problem
 
 
+@attrs.frozen
+class Reader:
+    """How the elements of one place are read: their shape, and the fast parser of values."""
+
+    shape: Shape
+    decode: Decode
+
+    def items(self, data: bytes) -> list[Item] | None:
+        """Return the items in *data* if they are whole and nothing about them is hidden."""
+        try:
+            held = self.decode(self.shape.whole(data))
+            return self.shape.items(held) if _nothing_hidden(data, held) else None
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+            return None
+
+    def one(self, element: bytes, offset: int = 0) -> Item:
+        """Return the item that one element is, read fast where nothing is hidden in it."""
+        items = self.items(element)
+        if items is not None and len(items) == 1:
+            return items[0]
+        if not self.shape.is_named:
+            return suspect(offset, element)
+        name, at = parted(element)
+        value = suspect(offset + at, element[at:])
+        return (suspect(offset, name).value if name else "", value)
+
+
 @attrs.frozen(slots=False)
 class Block:
-    """Some elements of an array: ``data`` begins at ``offset``, ``items`` are decoded.
+    """Some elements: ``data`` begins at ``offset``, ``items`` are decoded.
 
-    An item that took the slow way is a ``Suspect``. ``index`` is the first one's in the array.
+    A value that took the slow way is a ``Suspect``. ``index`` is the first one's in its array.
     """
 
     offset: int
     data: bytes = attrs.field(repr=False)
-    items: list[Any] = attrs.field(repr=False)
+    items: list[Item] = attrs.field(repr=False)
     index: int
+    shape: Shape = ARRAY
 
     @cached_property
     def places(self) -> list[tuple[int, int]]:
         """Offset in the file and length of each element."""
-        return [(self.offset + at, end - at) for at, end in elements(self.data)]
+        found = elements(self.data, self.shape)
+        return [(self.offset + at, end - at) for at, end in found]
 
 
 class Window:
@@ -102,26 +133,27 @@ class Window:
         return found
 
 
-def array(window: Window, decode: Decode, index: int = 0) -> Iterator[Block]:
-    """Yield the elements after the ``[`` that *window* is behind, and move past the ``]``.
+def blocks(window: Window, reader: Reader, index: int = 0) -> Iterator[Block]:
+    """Yield the elements behind the ``[`` or ``{`` that *window* is behind; move past their end.
 
     With *index* the window is somewhere between the element before that one and that one.
     """
+    closing = reader.shape.closing
     first = window.skip_space()
-    if first == b"]" or (index and first == b","):
+    if first == closing or (index and first == b","):
         window.drop(1)
-    following = b"]" if first == b"]" else b","
+    following = closing if first == closing else b","
     while following == b",":
-        if window.skip_space() == b"]":
+        if window.skip_space() == closing:
             raise TextError(window.start, "a value expected after the comma")
-        block, length = _cut(window, decode, index) or _walked(window, decode, index)
+        block, length = _cut(window, reader, index) or _walked(window, reader, index)
         yield block
         index += len(block.items)
         window.drop(length)
-        following = window.expect(b",]", "a comma or ] expected")
+        following = window.expect(b"," + closing, f"a comma or {closing.decode()} expected")
 
 
-def _cut(window: Window, decode: Decode, index: int) -> tuple[Block, int] | None:
+def _cut(window: Window, reader: Reader, index: int) -> tuple[Block, int] | None:
     """Return a block up to one of the last ``},`` of the window, if a parse proves the cut."""
     if len(window.data) < CHUNK_BYTES:
         window.more()
@@ -133,24 +165,15 @@ def _cut(window: Window, decode: Decode, index: int) -> tuple[Block, int] | None
         if not _CUT.match(window.data, end):
             continue
         data = window.data[: end + 1]
-        items = _decoded(data, decode)
+        items = reader.items(data)
         if items is not None:
-            return Block(window.start, data, items, index), len(data)
+            return Block(window.start, data, items, index, reader.shape), len(data)
     return None
 
 
-def _decoded(data: bytes, decode: Decode) -> list[Any] | None:
-    """Return the elements in *data* if they are whole and nothing about them is hidden."""
-    try:
-        items: list[Any] = decode(b"[%b]" % data)
-        return items if _nothing_hidden(data, items) else None
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-        return None
-
-
-def _nothing_hidden(data: bytes, items: list[Any]) -> bool:
+def _nothing_hidden(data: bytes, held: Any) -> bool:
     """Tell whether as many names were read as there are: of a doubled name, one goes."""
-    found = names(items)
+    found = names([held])
     if data.count(b'":') == found and _SPACED_NAME.search(data) is None:
         return True
     return sum(1 for _ in _NAME.finditer(data)) == found
@@ -167,20 +190,14 @@ def names(items: Any) -> int:
     return total
 
 
-def _walked(window: Window, decode: Decode, index: int) -> tuple[Block, int]:
+def _walked(window: Window, reader: Reader, index: int) -> tuple[Block, int]:
     """Return a block of the window's elements, walked one by one: at least one, all that end."""
-    ends = list(_elements(window, 0, at_least_one=True))
+    ends = list(_elements(window, 0, reader.shape, at_least_one=True))
     data = window.data[: ends[-1][1]]
-    items = _decoded(data, decode)
+    items = reader.items(data)
     if items is None or len(items) != len(ends):
-        items = [one(data[at:end], decode, window.start + at) for at, end in ends]
-    return Block(window.start, data, items, index), len(data)
-
-
-def one(raw: bytes, decode: Decode, offset: int = 0) -> Any:
-    """Return the item that *raw* is, read fast where nothing is hidden in it."""
-    items = _decoded(raw, decode)
-    return items[0] if items is not None and len(items) == 1 else suspect(offset, raw)
+        items = [reader.one(data[at:end], window.start + at) for at, end in ends]
+    return Block(window.start, data, items, index, reader.shape), len(data)
 
 
 def suspect(offset: int, raw: bytes) -> Suspect:
@@ -194,9 +211,9 @@ def suspect(offset: int, raw: bytes) -> Suspect:
         raise TextError(offset + error.start, "UTF-8 expected") from None
 
 
-def elements(data: bytes, start: int = 0) -> list[tuple[int, int]]:
+def elements(data: bytes, shape: Shape, start: int = 0) -> list[tuple[int, int]]:
     """Return where each of the whole elements in *data*, from *start* on, begins and ends."""
-    return list(_elements(_whole(data), start, at_least_one=False))
+    return list(_elements(_whole(data), start, shape, at_least_one=False))
 
 
 def end_of_value(data: bytes, start: int) -> int:
@@ -211,10 +228,12 @@ def _whole(data: bytes) -> Window:
     return window
 
 
-def _elements(window: Window, at: int, *, at_least_one: bool) -> Iterator[tuple[int, int]]:
+def _elements(
+    window: Window, at: int, shape: Shape, *, at_least_one: bool
+) -> Iterator[tuple[int, int]]:
     """Yield the elements that end within the window; the first one makes it grow if need be."""
     while True:
-        end = _end(window, at, grow=at_least_one and at == 0)
+        end = _end(window, at, shape, grow=at_least_one and at == 0)
         if end is None:
             return
         yield at, end
@@ -226,16 +245,30 @@ def _elements(window: Window, at: int, *, at_least_one: bool) -> Iterator[tuple[
         at = space.end() if space else at + 1
 
 
-def _end(window: Window, at: int, *, grow: bool) -> int | None:
+def _end(window: Window, at: int, shape: Shape, *, grow: bool) -> int | None:
     """Return where the element at *at* ends, ``None`` where the window ends before it does."""
     while True:
-        end = _end_here(window, at)
+        start = _behind_name(window, at) if shape.is_named else at
+        end = None if start is None else _end_here(window, start)
         if end is not None or not grow:
             return end
         if len(window.data) > LARGEST_ELEMENT_BYTES:
             raise TextError(window.start, f"a record of less than {LARGEST_ELEMENT_BYTES:,} bytes")
         if not window.more():
             _refuse_end(window)
+
+
+def _behind_name(window: Window, at: int) -> int | None:
+    """Return where the value behind the name at *at* begins; ``None`` where the window ends."""
+    name, start = parted(window.data, at)
+    if name:
+        return start if start < len(window.data) else None
+    if window.data[at : at + 1] not in (b'"', b""):
+        raise TextError(window.start + at, "a name in double quotes expected")
+    text = _TEXT.match(window.data, at)
+    if text is not None and text.end() < len(window.data):
+        raise TextError(window.start + text.end(), "a colon expected")
+    return None
 
 
 def _end_here(window: Window, at: int) -> int | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 
 import attrs
 
@@ -12,6 +12,7 @@ from fluxstore_json import raws
 from fluxstore_json.index import Document
 from fluxstore_json.moment import Moment
 from fluxstore_json.places import Place
+from fluxstore_json.shapes import Shape, parted
 
 _LAST = 1 << 62
 
@@ -52,10 +53,8 @@ class Composer:
         inner = self._moment.places.inside(place.name)
         if not inner:
             return own
-        arrays: dict[str, Sequence[bytes]] = {
-            each.array: list(self._children(each, root, key)) for each in inner
-        }
-        return _assembled(own, arrays)
+        held = {each.array: (each.shape, list(self._children(each, root, key))) for each in inner}
+        return _assembled(own, held)
 
     def _children(self, place: Place, root: str, parent: str) -> Iterator[bytes]:
         index = self._shelf.index
@@ -97,20 +96,22 @@ class Composer:
                 yield _Child(row.key, (1, row.born), row.payload or b"")
 
 
-def _assembled(own: bytes, arrays: dict[str, Sequence[bytes]]) -> bytes:
-    """Return the text of a document with its arrays filled; what is absent stays so if empty."""
+def _assembled(own: bytes, held: Mapping[str, tuple[Shape, Sequence[bytes]]]) -> bytes:
+    """Return an element with what is inside it filled in; what is absent stays so if empty."""
     spans = raws.members(own)
     parts = []
     for name, (start, end) in spans.items():
         value = own[start:end]
-        texts = arrays.get(name)
-        if texts is not None and (texts or value[:1] == b"["):
-            value = b"[" + b",".join(texts) + b"]"
+        if name in held:
+            shape, texts = held[name]
+            is_held = texts or value[:1] == shape.opening
+            value = shape.whole(b",".join(texts)) if is_held else value
         parts.append(_name(name) + b":" + value)
-    for name, texts in arrays.items():
+    for name, (shape, texts) in held.items():
         if texts and name not in spans:
-            parts.append(_name(name) + b":[" + b",".join(texts) + b"]")
-    return b"{" + b",".join(parts) + b"}"
+            parts.append(_name(name) + b":" + shape.whole(b",".join(texts)))
+    own_name, _ = parted(own)
+    return (own_name and own_name + b":") + b"{" + b",".join(parts) + b"}"
 
 
 def _name(name: str) -> bytes:

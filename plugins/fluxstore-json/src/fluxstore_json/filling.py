@@ -15,7 +15,6 @@ from fluxstore_json.frame import Beside, End, Path, Some, Start
 from fluxstore_json.index import Bounds, Element, Index
 from fluxstore_json.opened import OpenFile
 from fluxstore_json.places import Place
-from fluxstore_json.slow import Suspect
 
 
 @attrs.frozen
@@ -47,8 +46,8 @@ class Filler:
         """Put everything in *file* into *index*; ``UnreadableRecordError`` for what is no JSON."""
         starts: dict[Path, int] = {}
         first: dict[Path, int] = {}
-        parsers = {path: self._forms[place.name].parse for path, place in self._roots.items()}
-        for event in file.walk(list(parsers), parsers.__getitem__):
+        readers = {path: self._forms[place.name].reader for path, place in self._roots.items()}
+        for event in file.walk(list(readers), readers.__getitem__):
             match event:
                 case Start(path, offset):
                     starts[path] = offset
@@ -82,7 +81,7 @@ class Filler:
         for inner in self._inner[place.name]:
             inherited = self._forms[inner.name].inherited(key)
             items = _children(form, around.item, inner.array)
-            spans = raws.inside(around.text, inner.array)
+            spans = raws.inside(around.text, inner.array, inner.shape)
             for item, (start, end) in zip(items, spans, strict=True):
                 span = (around.start + start, end - start)
                 own = self._element(inner, item, inherited, around, span)
@@ -103,7 +102,7 @@ class Filler:
         form = self._forms[name]
         self._ordinals[name] += 1
         key = form.plain_key(item) or _key(form, item, inherited)
-        flawed = key is None or (type(item) is Suspect and form.is_flawed(item))
+        flawed = key is None or (type(item) is not dict and form.is_flawed(item))
         parent, root = (around.key, around.root) if around else (None, None)
         self._rows[name].append((key, self._ordinals[name], parent, root, *span, flawed))
         return key

@@ -80,7 +80,7 @@ class Fold:
                 yield Copy(at, self._end_before(start))
             text = self._composer.text(key, (start, length))
             if text is not None:
-                yield style.document(text)
+                yield style.element(text)
             at = self._start_after(start + length)
         if at is not None:
             yield Copy(at, self._end_before(bounds.end))
@@ -91,7 +91,7 @@ class Fold:
         for (key,) in self._shelf.index.stream("touched_new", self._place.name):
             text = self._composer.text(key, None)
             if text is not None:
-                yield style.document(text)
+                yield style.element(text)
 
     def planned(self, style: Style) -> Iterator[Piece]:
         """Yield every element in the order that the index's plan wishes for."""
@@ -105,7 +105,7 @@ class Fold:
                 yield Copy(start, start + length)
             else:
                 text = self._composer.text(key, None if start is None else (start, length))
-                yield from () if text is None else (style.document(text),)
+                yield from () if text is None else (style.element(text),)
             yield from behind.get(key, ())
 
     def _start_after(self, end: int) -> int | None:

@@ -13,10 +13,11 @@ from fluxstore.entity import Entity
 from fluxstore.errors import ConfigError, shortened
 from fluxstore.kinds import Kind, Type
 from fluxstore.records import NO_RESIDUE, Key, Reason, Record, Residue
-from fluxstore_json import slow
-from fluxstore_json.blocks import one
+from fluxstore_json.blocks import Reader
+from fluxstore_json.documents import NO_OBJECT, Found, opened
+from fluxstore_json.named import Named
 from fluxstore_json.places import Place, Places, field_of
-from fluxstore_json.slow import Doubled, Suspect
+from fluxstore_json.slow import Suspect
 
 Inherited = Mapping[str, Any]
 """What a nested record has from the document around it: field to plain value."""
@@ -40,18 +41,26 @@ class Form:
     def __init__(self, place: Place, places: Places) -> None:
         """Make the tables; ``ConfigError`` where names collide or name nothing."""
         self.place, self.entity, self.codec = place, place.entity, Codec.of(place.entity)
-        self.arrays = tuple(inner.array for inner in places.inside(place.name))
         self._inner = {inner.array: inner.name for inner in places.inside(place.name)}
+        self._shapes = {inner.array: inner.shape for inner in places.inside(place.name)}
         self._inherited = dict(place.inherited)
         self.names = self._spelled(places.spell)
         self._fields = {name: field for field, name in self.names.items()}
         self._aliases = self._other_names()
         self._implied = self._constants()
         self._rejects_extras = place.settings.extras == "reject"
+        self._named = self._naming()
         self._plain_key = self._key_without_trouble()
         hook = JsonNumber if any(_has_decimals(f.type) for f in self.entity.fields) else None
-        self.parse: Callable[[bytes], Any] = msgspec.json.Decoder(float_hook=hook).decode
-        """The fast reader of blocks."""
+        self.reader = Reader(place.shape, msgspec.json.Decoder(float_hook=hook).decode)
+        """Reads the elements of this place."""
+
+    def _naming(self) -> Named | None:
+        field = self.place.named
+        if field is None:
+            return None
+        inside = self.place.settings.key_inside
+        return Named(self.codec, field, self.names[field], is_inside=inside)
 
     def _key_without_trouble(self) -> str | None:
         """Return the name of the one field that is the key, where any short text will do."""
@@ -66,7 +75,7 @@ class Form:
         for field in rename:
             field_of(self.entity, field, "rename")
         made = {f.name: rename.get(f.name, spell(f.name)) for f in self.entity.fields}
-        taken: dict[str, str] = dict.fromkeys(self.arrays, "the records inside")
+        taken: dict[str, str] = dict.fromkeys(self._inner, "the records inside")
         for field, name in made.items():
             if name in taken:
                 raise _error(self.entity, "rename", f"{field} and {taken[name]} are both {name!r}")
@@ -78,7 +87,7 @@ class Form:
         for field, names in self.place.settings.aliases.items():
             field_of(self.entity, field, "aliases")
             for name in names:
-                if name in self._fields or name in self.arrays or name in made:
+                if name in self._fields or name in self._inner or name in made:
                     raise _error(self.entity, "aliases", f"{name!r} has a meaning already")
                 made[name] = field
         return made
@@ -104,30 +113,38 @@ class Form:
         Canonical bytes are at most 2.25 times those of the text (a list of short floats), so that
         only long documents need to be measured.
         """
-        document, refusal = _opened(item, self.arrays)
+        document, refusal = opened(item[1] if self._named else item, self._inner)
         if document is None or refusal is not None:
-            return Bad(self._key_of(document, inherited), "", refusal or _NO_OBJECT)
+            return self._bad(item, inherited, "", refusal or NO_OBJECT)
         given, residue = self._sorted(document)
         if residue.refusal is not None:
-            return Bad(self._key_of(document, inherited), residue.name, residue.refusal)
+            return self._bad(item, inherited, residue.name, residue.refusal)
         for field, value in inherited.items():
             if (found := self._beside(field, value, given, residue)) is not None:
-                return Bad(self._key_of(document, inherited), field, found)
+                return self._bad(item, inherited, field, found)
+        if self._named and (found := self._named.take(item[0], given, residue.alias)) is not None:
+            return self._bad(item, inherited, self._named.field, found)
         self._imply(given, residue)
         decoded = self.codec.decode(given)
         refusals = decoded.refusals
         if not refusals and size > _HEAVY_BYTES:
             refusals = self.codec.too_large(decoded.values, residue.extras)
         if refusals:
-            field, refusal = refusals[0]
-            return Bad(self._key_of(document, inherited), field, refusal)
+            return self._bad(item, inherited, *refusals[0])
         return self._made(decoded, residue, inherited)
 
-    def _made(self, decoded: Decoded, found: _Found, inherited: Inherited) -> Record:
+    def _bad(self, item: Any, inherited: Inherited, field: str, refusal: Refusal) -> Bad:
+        """Return a refusal with the key as far as it can be read: a name is better than none."""
+        try:
+            return Bad(self.codec.key_text(self.key(item, inherited)), field, refusal)
+        except Refusal:
+            return Bad(item[0] if self._named else "", field, refusal)
+
+    def _made(self, decoded: Decoded, found: Found, inherited: Inherited) -> Record:
         spelling = decoded.spelling
         if inherited and spelling:
             spelling = {n: s for n, s in spelling.items() if n not in inherited or n in found.alias}
-        absent = tuple(sorted(self._inner[name] for name in self.arrays if name not in found.held))
+        absent = tuple(sorted(self._inner[name] for name in self._inner if name not in found.held))
         residue = NO_RESIDUE
         if found.extras or spelling or found.alias or absent:
             residue = Residue(found.extras, spelling, found.alias, absent)
@@ -135,28 +152,37 @@ class Form:
 
     def key(self, item: Any, inherited: Inherited) -> Key:
         """Return a document's key; ``Refusal`` where it has none that can be read."""
-        document, _ = _opened(item, self.arrays)
+        if self._named is not None:
+            said = {self._named.field: self._named.value(item[0])}
+            return self.codec.key_of({**inherited, **said})
+        document, _ = opened(item, self._inner)
         if document is None:
-            raise _NO_OBJECT
+            raise NO_OBJECT
         parts = {part: self._part(document, part, inherited) for part in self.entity.key}
         return self.codec.key_of(parts)
 
     def plain_key(self, item: Any) -> str | None:
         """Return a document's key as text where that is a matter of one look: mostly."""
-        if self._plain_key is None or type(item) is not dict:
+        if self._plain_key is None:
             return None
-        text = item.get(self._plain_key)
+        if self._named is not None:
+            text = item[0]
+        elif type(item) is dict:
+            text = item.get(self._plain_key)
+        else:
+            return None
         if type(text) is str and text.isascii() and text.isprintable() and len(text) <= _SHORT:
             return text or None
         return None
 
     def is_flawed(self, item: Any) -> bool:
         """Tell whether a document says two things at once, or none: it cannot be changed."""
-        return _opened(item, self.arrays)[1] is not None
+        value = item[1] if self._named else item
+        return type(value) is Suspect and opened(value, self._inner)[1] is not None
 
-    def one(self, raw: bytes) -> Any:
-        """Return the item that the text of one document is."""
-        return one(raw, self.parse)
+    def one(self, element: bytes) -> Any:
+        """Return the item that the text of one element is."""
+        return self.reader.one(element)
 
     def _part(self, document: Mapping[str, Any], field: str, inherited: Inherited) -> Any:
         if field in inherited:
@@ -170,22 +196,16 @@ class Form:
                 return value
         raise Refusal(Reason.MISSING, "a value expected, none found")
 
-    def _key_of(self, document: Mapping[str, Any] | None, inherited: Inherited) -> str:
-        try:
-            return self.codec.key_text(self.key(document, inherited)) if document else ""
-        except Refusal:
-            return ""
-
-    def _sorted(self, document: Mapping[str, Any]) -> tuple[dict[str, Any], _Found]:
+    def _sorted(self, document: Mapping[str, Any]) -> tuple[dict[str, Any], Found]:
         """Sort a document's names into fields, arrays of others, and extras."""
         given: dict[str, Any] = {}
-        found = _Found()
+        found = Found()
         fields = self._fields
         for name, value in document.items():
             field = fields.get(name)
             if field is not None:
                 given[field] = value
-            elif name in self._inner and isinstance(value, list):
+            elif name in self._inner and isinstance(value, self._shapes[name].holder):
                 found.held.append(name)
             else:
                 self._other(name, value, document, given, found)
@@ -197,7 +217,7 @@ class Form:
         value: Any,
         document: Mapping[str, Any],
         given: dict[str, Any],
-        found: _Found,
+        found: Found,
     ) -> None:
         field = self._aliases.get(name)
         if field is not None and field not in given and self.names[field] not in document:
@@ -211,7 +231,7 @@ class Form:
             found.refuse(name, Refusal(Reason.UNKNOWN_FIELD, "a declared field expected"))
 
     def _beside(
-        self, field: str, value: Any, given: dict[str, Any], found: _Found
+        self, field: str, value: Any, given: dict[str, Any], found: Found
     ) -> Refusal | None:
         """Take a field from the document around; where it is spelled out as well, it must agree."""
         encode = self.codec.encoders[field]
@@ -228,7 +248,7 @@ class Form:
             return None
         return Refusal(Reason.REFERENCE, f"{shortened(raw)}, as the document around says, expected")
 
-    def _imply(self, given: dict[str, Any], found: _Found) -> None:
+    def _imply(self, given: dict[str, Any], found: Found) -> None:
         for trigger, field, _, value in self._implied:
             if given.get(trigger) is None:
                 continue
@@ -238,6 +258,18 @@ class Form:
                 found.alias.setdefault(field, self.names[field])
 
     # writing
+
+    def text(self, record: Record, old: bytes | None) -> bytes:
+        """Return the element of *record*, its document's names in the order of the *old* one's."""
+        document: bytes = msgspec.json.encode(self.document(record, self._order(old)))
+        return document if self._named is None else self._named.text(record) + b":" + document
+
+    def _order(self, old: bytes | None) -> Iterable[str]:
+        if old is None:
+            return ()
+        item = self.one(old)
+        document, _ = opened(item[1] if self._named else item, self._inner)
+        return document or ()
 
     def document(self, record: Record, order: Iterable[str] = ()) -> dict[str, Any]:
         """Return the document of *record*, with an empty array for each kind that it holds.
@@ -258,7 +290,7 @@ class Form:
             made[name] = value
         for array, inner in self._inner.items():
             if inner not in residue.absent:
-                made.setdefault(array, [])
+                made.setdefault(array, self._shapes[array].holder())
         ordered = {name: made[name] for name in order if name in made}
         return ordered | made if ordered else made
 
@@ -277,6 +309,8 @@ class Form:
         """Return the fields that the document says by other means."""
         alias = record.residue.alias
         found = {field for field in self._inherited if field not in alias}
+        if self._named is not None and self._named.is_left_out(alias):
+            found.add(self._named.field)
         for trigger, field, plain, _ in self._implied:
             implied = record.values.get(trigger) is not None and field not in alias
             if implied and record.values.get(field) == plain and field in record.values:
@@ -303,50 +337,23 @@ class Form:
         return parts[0] if len(parts) == 1 else parts
 
     def children(self, item: Any, array: str) -> Sequence[Any] | None:
-        """Return the items of a nested array, ``None`` where it is absent; or ``Refusal``."""
-        document = item.value if isinstance(item, Suspect) else item
+        """Return the items inside under *array*, ``None`` where it is absent; or ``Refusal``."""
+        around = item[1] if self._named else item
+        document = around.value if isinstance(around, Suspect) else around
         if not isinstance(document, dict) or document.get(array) is None:
             return None
-        found = document[array]
-        if not isinstance(found, list):
-            raise Refusal(Reason.TYPE, "an array expected")
-        return [Suspect(each) for each in found] if isinstance(item, Suspect) else found
+        found, shape = document[array], self._shapes[array]
+        if not isinstance(found, shape.holder):
+            raise Refusal(Reason.TYPE, f"{shape.words} expected")
+        items = shape.items(found)
+        if not isinstance(around, Suspect):
+            return items
+        if shape.is_named:
+            return [(name, Suspect(value)) for name, value in items]
+        return [Suspect(value) for value in items]
 
 
 _TAKEN = "an undeclared field whose name no declared one has expected"
-_NO_OBJECT = Refusal(Reason.TYPE, "an object expected")
-
-
-class _Found:
-    """What a document has beside declared fields."""
-
-    __slots__ = ("alias", "extras", "held", "name", "refusal")
-
-    def __init__(self) -> None:
-        self.extras: dict[str, Any] = {}
-        self.alias: dict[str, str] = {}
-        self.held: list[str] = []
-        self.name = ""
-        self.refusal: Refusal | None = None
-
-    def refuse(self, name: str, refusal: Refusal) -> None:
-        if self.refusal is None:
-            self.name, self.refusal = name, refusal
-
-
-def _opened(item: Any, arrays: tuple[str, ...]) -> tuple[Mapping[str, Any] | None, Refusal | None]:
-    """Return the object that *item* is, and what is wrong with it as a whole."""
-    if type(item) is dict:
-        return item, None
-    if not isinstance(item, Suspect):
-        return (item, None) if isinstance(item, dict) else (None, _NO_OBJECT)
-    if item.refusal is not None or not isinstance(item.value, dict):
-        return None, item.refusal or _NO_OBJECT
-    document = item.value
-    own = {name: value for name, value in document.items() if name not in arrays}
-    if isinstance(document, Doubled):
-        return document, slow.doubled_name([document])
-    return document, slow.doubled_name(own.values())
 
 
 def _has_decimals(type_: Type) -> bool:

@@ -1,4 +1,4 @@
-"""A whole file, walked once: the arrays of records in it, and what stands beside them."""
+"""A whole file, walked once: what holds records in it, and what stands beside that."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import attrs
 import msgspec
 
 from fluxstore_json import slow
-from fluxstore_json.blocks import Block, Decode, TextError, Window, array
+from fluxstore_json.blocks import Block, Reader, TextError, Window, blocks
 
 Path: TypeAlias = tuple[str, ...]
 _BOM = b"\xef\xbb\xbf"
@@ -20,7 +20,7 @@ _MAX_KEPT_BYTES = 64 * 1024 * 1024
 
 @attrs.frozen
 class Start:
-    """An array of records begins: ``offset`` is that of the byte after ``[``."""
+    """An array of records, or an object, begins: ``offset`` is that of the byte after ``[``."""
 
     path: Path
     offset: int
@@ -65,9 +65,9 @@ class Position:
 class Walk:
     """One walk over one file; ``TextError`` for what is no JSON, or not of the expected shape."""
 
-    def __init__(self, descriptor: int, paths: Sequence[Path], decode: Callable[[Path], Decode]):
-        """Find the arrays at *paths*; *decode* gives for each the function that parses blocks."""
-        self._descriptor, self._paths, self._decode = descriptor, tuple(paths), decode
+    def __init__(self, descriptor: int, paths: Sequence[Path], reader: Callable[[Path], Reader]):
+        """Find the arrays at *paths*; *reader* gives for each how it is read."""
+        self._descriptor, self._paths, self._reader = descriptor, tuple(paths), reader
         self._window = Window(descriptor)
 
     def events(self, position: Position | None = None) -> Iterator[Event]:
@@ -94,7 +94,8 @@ class Walk:
 
     def _value(self, path: Path) -> Iterator[Event]:
         if path in self._paths:
-            self._window.expect(b"[", f"a list of records expected{_at(path)}")
+            shape = self._reader(path).shape
+            self._window.expect(shape.opening, f"{shape.words} of records expected{_at(path)}")
             yield Start(path, self._window.start)
             yield from self._array(path, 0)
         elif any(path == wanted[: len(path)] for wanted in self._paths):
@@ -105,7 +106,7 @@ class Walk:
             yield Beside(path, self._raw())
 
     def _array(self, path: Path, index: int) -> Iterator[Event]:
-        for block in array(self._window, self._decode(path), index):
+        for block in blocks(self._window, self._reader(path), index):
             yield Some(path, block)
         yield End(path, self._window.start - 1)
 

@@ -45,9 +45,9 @@ def framed(
         return laid_out(fold.planned(styles[place.name]), styles[place.name])
 
     if not roots[0].path:
-        yield b"["
+        yield roots[0].shape.opening
         yield from elements(roots[0])
-        yield b"]\n"
+        yield roots[0].shape.closing + b"\n"
         return
     tree = _tree(index.frame or frame, {**index.beside, **(beside or {})}, roots)
     yield from _object(tree, elements, styles[roots[0].name], 0)
@@ -89,9 +89,9 @@ def _object(
             lead = b"\n" + step * (depth + 1) if step else b""
             yield Style(lead, b"", step, style.is_spaced).document(value)
         else:
-            yield b"["
+            yield value.shape.opening
             yield from elements(value)
-            yield b"]"
+            yield value.shape.closing
         before = b", " if is_open and not step else b","
     yield (b"\n" + step * depth if step else b"") + b"}"
 

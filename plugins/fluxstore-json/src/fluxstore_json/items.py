@@ -86,7 +86,7 @@ class Items:
         root = self._chain[0]
         path = root.place.path
         position = Position(path, spot.offset, spot.index) if spot else None
-        for event in self._file.walk([path], lambda _: root.parse, position):
+        for event in self._file.walk([path], lambda _: root.reader, position):
             if isinstance(event, Some):
                 yield event.block
 
@@ -140,7 +140,7 @@ class Items:
         start -= block.offset
         raw = block.data[start : start + length]
         for form, step in zip(self._chain[1:], inner.steps, strict=False):
-            start, end = raws.inside(raw, form.place.array)[step]
+            start, end = raws.inside(raw, form.place.array, form.place.shape)[step]
             raw = raw[start:end]
         if len(inner.steps) + 1 < len(self._chain):  # there is no array to step into
             start, end = raws.members(raw)[self._chain[len(inner.steps) + 1].place.array]

@@ -9,7 +9,7 @@ import attrs
 import xxhash
 
 from fluxstore.errors import UnreadableRecordError
-from fluxstore_json.blocks import Decode, TextError
+from fluxstore_json.blocks import Reader, TextError
 from fluxstore_json.frame import Event, Path, Position, Walk
 
 ABSENT = "absent"
@@ -64,12 +64,12 @@ class OpenFile:
     def walk(
         self,
         paths: Sequence[Path],
-        decode: Callable[[Path], Decode],
+        reader: Callable[[Path], Reader],
         position: Position | None = None,
     ) -> Iterator[Event]:
         """Yield what is in the file; ``UnreadableRecordError`` where it is not of that shape."""
         try:
-            yield from Walk(self.descriptor, paths, decode).events(position)
+            yield from Walk(self.descriptor, paths, reader).events(position)
         except TextError as error:
             raise self.refused(error) from None
         except OSError as error:

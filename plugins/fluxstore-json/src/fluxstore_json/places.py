@@ -1,4 +1,4 @@
-"""Where each entity's records are: in an array of a file, or inside another entity's documents."""
+"""Where each entity's records are: in an array or object of a file, or in others' documents."""
 
 from __future__ import annotations
 
@@ -8,17 +8,20 @@ import attrs
 
 from fluxstore.entity import Entities, Entity
 from fluxstore.errors import ConfigError, EntityError
+from fluxstore.kinds import Kind
 from fluxstore_json.folder import checked_file
 from fluxstore_json.naming import naming
 from fluxstore_json.settings import EntitySettings, Settings
+from fluxstore_json.shapes import ARRAY, SHAPES, Shape
 
 
 @attrs.frozen
 class Place:
     """One entity's place.
 
-    ``path`` leads to the array: names from the top of the file, or for nested records the one name
-    in the document around them. ``inherited`` pairs fields with those of ``parent``'s entity.
+    ``path`` leads to the array, or object: names from the top of the file, or for nested records
+    the one name in the document around them. ``inherited`` pairs fields with those of ``parent``'s
+    entity; ``named`` is the key's field that the names in an object say.
     """
 
     entity: Entity
@@ -29,6 +32,8 @@ class Place:
     settings: EntitySettings
     parent: Place | None = None
     inherited: tuple[tuple[str, str], ...] = ()
+    shape: Shape = ARRAY
+    named: str | None = None
 
     @property
     def name(self) -> str:
@@ -49,7 +54,7 @@ class Place:
     def inside(self) -> str:
         """Where in the file the records are: ``projects[].tasks[]``."""
         around = f"{self.parent.inside}." if self.parent else ""
-        return f"{around}{'.'.join(self.path)}[]"
+        return f"{around}{'.'.join(self.path)}{self.shape.sign}"
 
     def __str__(self) -> str:
         """Return words for the place: ``projects.json: projects[].tasks[]``."""
@@ -126,6 +131,8 @@ class Places(Mapping[str, Place]):
             path,
             is_named=own.file is not None,
             settings=own,
+            shape=SHAPES[own.shape],
+            named=_named(entity, own, ()),
         )
 
     def _nested(self, entity: Entity, own: EntitySettings, around: tuple[str, ...]) -> Place:
@@ -139,6 +146,7 @@ class Places(Mapping[str, Place]):
             raise _error(entity.name, "records", "one name in the document around expected")
         if any(array == other.array for other in self.inside(parent.name)):
             raise _error(entity.name, "records", f"{array!r} holds another entity already")
+        inherited = _inherited(entity, own, parent.entity)
         return Place(
             entity,
             parent.file,
@@ -146,7 +154,9 @@ class Places(Mapping[str, Place]):
             is_named=parent.is_named,
             settings=own,
             parent=parent,
-            inherited=_inherited(entity, own, parent.entity),
+            inherited=inherited,
+            shape=SHAPES[own.shape],
+            named=_named(entity, own, inherited),
         )
 
 
@@ -167,6 +177,29 @@ def _inherited(entity: Entity, own: EntitySettings, parent: Entity) -> tuple[tup
             f"one field for each key field of {parent.name} ({keys}) expected",
         )
     return tuple(pairs.items())
+
+
+def _named(
+    entity: Entity, own: EntitySettings, inherited: tuple[tuple[str, str], ...]
+) -> str | None:
+    """Return the field that a name in an object says: the rest of the key comes from around."""
+    if not SHAPES[own.shape].is_named:
+        if own.key_inside:
+            raise _error(entity.name, "key_inside", 'goes with shape = "object" only')
+        return None
+    around = {here for here, _ in inherited}
+    said = [field for field in entity.key if field not in around]
+    if len(said) != 1:
+        fields = ", ".join(said) or "nothing"
+        raise _error(
+            entity.name,
+            "shape",
+            f"one field of the key for the names of an object expected, {fields} found",
+            "keep them in an array",
+        )
+    if entity.field(said[0]).type.scalar is Kind.BOOL:
+        raise _error(entity.name, "shape", f"{said[0]}: a key whose JSON form is text expected")
+    return said[0]
 
 
 def field_of(entity: Entity, name: str, key: str) -> None:

@@ -6,6 +6,7 @@ import json
 import re
 
 from fluxstore_json.blocks import elements, end_of_value
+from fluxstore_json.shapes import Shape, parted
 
 _NAME = re.compile(rb'[ \t\r\n]*("(?:[^"\\]|\\.)*")[ \t\r\n]*:[ \t\r\n]*', re.DOTALL)
 _BETWEEN = re.compile(rb"[ \t\r\n]*,")
@@ -13,9 +14,9 @@ Span = tuple[int, int]
 
 
 def members(raw: bytes) -> dict[str, Span]:
-    """Return where the value of each name is in the text of an object (doubled: the last)."""
+    """Return where the value of each name is in an element's document (doubled: the last)."""
     found: dict[str, Span] = {}
-    at = raw.index(b"{") + 1
+    at = raw.index(b"{", parted(raw)[1]) + 1
     while (name := _NAME.match(raw, at)) is not None:
         end = end_of_value(raw, name.end())
         found[_plain(name[1])] = (name.end(), end)
@@ -31,19 +32,19 @@ def _plain(name: bytes) -> str:
     return str(text)
 
 
-def items(raw: bytes, span: Span) -> list[Span]:
-    """Return where each element of the array at *span* is."""
+def items(raw: bytes, span: Span, shape: Shape) -> list[Span]:
+    """Return where each element of the array, or object, at *span* is."""
     start, end = span
     inner = raw[start + 1 : end - 1]
     if not inner.strip():
         return []
     lead = len(inner) - len(inner.lstrip(b" \t\r\n"))
-    return [(start + 1 + at, start + 1 + to) for at, to in elements(inner, lead)]
+    return [(start + 1 + at, start + 1 + to) for at, to in elements(inner, shape, lead)]
 
 
-def inside(raw: bytes, array: str) -> list[Span]:
-    """Return where each element of the array named *array* is in the text of an object."""
+def inside(raw: bytes, array: str, shape: Shape) -> list[Span]:
+    """Return where each element of what is named *array* is in an element's document."""
     span = members(raw).get(array)
-    if span is None or raw[span[0] : span[0] + 1] != b"[":
+    if span is None or raw[span[0] : span[0] + 1] != shape.opening:
         return []
-    return items(raw, span)
+    return items(raw, span, shape)

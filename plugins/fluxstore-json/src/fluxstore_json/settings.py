@@ -52,6 +52,10 @@ class EntitySettings:
     """The file, in the backend's folder; without it and ``within``, ``<entity>.json``."""
     records: str = ""
     """The array's place in the file (``data.users``), or its name in the document around it."""
+    shape: Literal["array", "object"] = "array"
+    """What is there: an array of documents, or an object that holds each under its key."""
+    key_inside: bool = False
+    """Whether the documents of an object say their key inside as well."""
     within: str | None = None
     """The entity whose documents hold these."""
     parent: dict[str, str] = attrs.field(factory=dict)

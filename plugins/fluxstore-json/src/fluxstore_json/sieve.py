@@ -40,6 +40,7 @@ def sieve(form: Form, filters: Sequence[Filter]) -> Sieve | None:
     """Return the sieve of *filters*; ``None`` where no field can be looked at by itself."""
     settings = form.place.settings
     implied = {field for fields in settings.when.values() for field in fields}
+    blind: set[str | None] = {*implied, *settings.aliases, form.place.named}
     meshes = [
         _Mesh(
             one.field,
@@ -48,12 +49,13 @@ def sieve(form: Form, filters: Sequence[Filter]) -> Sieve | None:
             matching(form.entity, (one,)),
         )
         for one in filters
-        if one.field in form.names and one.field not in implied | settings.aliases.keys()
+        if one.field in form.names and one.field not in blind
     ]
     if not meshes:
         return None
 
     def may_pass(item: Any, inherited: Inherited) -> bool:
-        return type(item) is not dict or all(mesh.passes(item, inherited) for mesh in meshes)
+        value = item[1] if form.place.named else item
+        return type(value) is not dict or all(mesh.passes(value, inherited) for mesh in meshes)
 
     return may_pass

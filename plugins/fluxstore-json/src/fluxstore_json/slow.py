@@ -31,9 +31,13 @@ _AFTER_SCALAR = re.compile(rb"[ \t\r\n]*(?:[,\]}]|\Z)")
 
 
 class Doubled(dict[str, Any]):
-    """A JSON object that has a name more than once: the last value, and in ``name`` which name."""
+    """A JSON object that has a name more than once: of each the last value.
+
+    ``name`` says which name, ``pairs`` are all names with their values.
+    """
 
     name = ""
+    pairs: list[tuple[str, Any]]
 
 
 @attrs.frozen
@@ -60,6 +64,7 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(made) == len(pairs):
         return made
     doubled = Doubled(made)
+    doubled.pairs = pairs
     doubled.name = Counter(name for name, _ in pairs).most_common(1)[0][0]
     return doubled
 

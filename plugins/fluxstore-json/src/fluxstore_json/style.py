@@ -10,6 +10,7 @@ import msgspec
 
 from fluxstore_json.index import Bounds
 from fluxstore_json.opened import OpenFile
+from fluxstore_json.shapes import parted
 
 _LOOKED_AT_BYTES = 64 * 1024
 _COLON = re.compile(rb'"[ \t\r\n]*:([ \t]?)')
@@ -45,6 +46,12 @@ class Style:
         if b"\n" in self.lead:
             return b"," + self.lead
         return b", " if self.is_spaced else b","
+
+    def element(self, text: bytes) -> bytes:
+        """Return an element in this style."""
+        name, start = parted(text)
+        colon = b": " if self.step or self.is_spaced else b":"
+        return (name and name + colon) + self.document(text[start:])
 
     def document(self, text: bytes) -> bytes:
         """Return the text of a document in this style."""

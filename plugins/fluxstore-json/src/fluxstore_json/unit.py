@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import attrs
-import msgspec
 
 from fluxstore.codec import Refusal, json_value
 from fluxstore.errors import (
@@ -203,8 +202,7 @@ class Unit:
     def _text(self, place: Place, record: Record, old: Stored | None) -> bytes:
         form = self.moment.forms[place.name]
         try:
-            order = form.one(old.text) if old is not None else ()
-            return msgspec.json.encode(form.document(record, order))
+            return form.text(record, old.text if old is not None else None)
         except Refusal as refusal:
             raise _check(record.key, refusal.path, refusal) from None
         except (ValueError, TypeError, RecursionError, OverflowError) as error:

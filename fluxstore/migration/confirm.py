@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from itertools import islice
 from typing import Any, TypeAlias
 
@@ -24,6 +25,7 @@ from fluxstore.migration.differences import Kind, differing
 from fluxstore.migration.live import Live
 from fluxstore.migration.locate import Each, Locator
 from fluxstore.migration.options import Options
+from fluxstore.migration.patience import Patience
 from fluxstore.migration.plan import make_plan
 from fluxstore.migration.report import ValidationReport
 from fluxstore.migration.scanning import side_by_side
@@ -49,17 +51,22 @@ def validate_live(
     """
     options = attrs.evolve(options or Options(), entities=tuple(one.name for one in live.entities))
     plan = make_plan(live.authority, live.follower, entities, only=options.entities, check=False)
+    patience = Patience(options.stopped)
     for entity in live.entities:
-        quarantine.reconcile(*live.adapters, entity)
+        patience(partial(quarantine.reconcile, *live.adapters, entity))
     with Scratch(options.scratch) as scratch, Listing(options, each) as listing:
         scratch.require(2 * plan.scratch_bytes)
         validation = LiveValidation(plan, options, scratch, listing)
         validation.live = live
         report = validation.run()
     if options.sample is None:
-        ledger, epochs = live.authority.adapter.ledger, live.again().epochs
-        facts.save_validation(ledger, report, migration=live.migration, epochs=epochs)
+        patience(partial(_save, live, report))
     return report
+
+
+def _save(live: Live, report: ValidationReport) -> None:
+    ledger, epochs = live.authority.adapter.ledger, live.again().epochs
+    facts.save_validation(ledger, report, migration=live.migration, epochs=epochs)
 
 
 class LiveValidation(Validation):
@@ -83,6 +90,9 @@ class LiveValidation(Validation):
             return read
 
         side_by_side(self._options.executor, [task(*pair) for pair in pairs])
+
+    def _patience(self) -> Patience | None:
+        return Patience(self._options.stopped)
 
     def _locator(self, source: Side, target: Side) -> Locator:
         def each(difference: Any, one: Record | None, other: Record | None) -> None:
@@ -121,6 +131,11 @@ class Confirmation(Locator):
 
     live: Live
 
+    def __init__(self, source: Side, target: Side, **options: Any) -> None:
+        """Take what ``Locator`` takes."""
+        super().__init__(source, target, **options)
+        self._patient = Patience(self._stopped)
+
     def run(self, found: Joined, held: Table) -> None:
         """Name every difference that is certain."""
         self._name_rejected(held)
@@ -148,13 +163,13 @@ class Confirmation(Locator):
         suspected: dict[Key, Look] = {}
         open_: list[Key] = list(keys)
         for turn in range(_LOOKS):
-            looks = self._look(open_)
+            looks = self._patient(partial(self._look, open_))
             open_ = [key for key in open_ if not self._is_settled(key, looks[key], suspected)]
             if not open_:
                 return
             suspected = {key: looks[key] for key in open_}
             time.sleep(_PAUSE_SECONDS * (turn > 0))
-            self._carry(open_)
+            self._patient(partial(self._carry, open_))
         self.lagging += len(open_)
 
     def _is_settled(self, key: Key, look: Look, suspected: Mapping[Key, Look]) -> bool:

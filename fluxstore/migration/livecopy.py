@@ -9,24 +9,17 @@ from typing import Any, TypeVar
 import attrs
 
 from fluxstore.adapter import Batch, Cursor, Merged, Page
-from fluxstore.errors import (
-    BackendUnavailableError,
-    MigrationError,
-    OutcomeUnknown,
-    StalePhaseError,
-)
+from fluxstore.errors import MigrationError, StalePhaseError
 from fluxstore.migration.carrying import Carried, Waiting, carry
 from fluxstore.migration.copy import EntityCopy
 from fluxstore.migration.live import Live
+from fluxstore.migration.patience import Patience
 from fluxstore.migration.steering import Steering
 from fluxstore.records import UNTOUCHED, Key, Record, Versioned
 
 T = TypeVar("T")
 FENCE_SECONDS = 0.1
 """How long a batch may keep other writes of its entity at the follower waiting."""
-PATIENCE_SECONDS = 30.0
-"""How long a follower that is away is waited for."""
-_PAUSE_SECONDS = 0.5
 _SCANS = 5
 _CARRIED_AT_ONCE = 500
 
@@ -130,16 +123,12 @@ class LiveCopy(EntityCopy):
         An epoch may have begun meanwhile, and a backend that is away may come back: what a batch
         or a key does can be done twice.
         """
-        until = time.monotonic() + PATIENCE_SECONDS
+        patiently = Patience(self._stopped, self._steering.rest)
         while True:
             try:
-                return call(self.live.epochs[self.entity.name])
+                return patiently(lambda: call(self.live.epochs[self.entity.name]))
             except StalePhaseError:
                 self._renew()
-            except (BackendUnavailableError, OutcomeUnknown):
-                if time.monotonic() > until or self._stopped():
-                    raise
-                self._steering.rest(_PAUSE_SECONDS)
 
     def _renew(self) -> None:
         """Look at the roles again; ``StalePhaseError`` where that tells nothing new."""

@@ -7,6 +7,7 @@ from concurrent.futures import Executor
 from typing import TypeVar
 
 from fluxstore.adapter import Collection, Page, Size
+from fluxstore.migration.patience import Patience
 from fluxstore.migration.progress import StoppedError
 
 T = TypeVar("T")
@@ -25,19 +26,31 @@ def page_records(size: Size) -> int:
 
 
 def pages(
-    collection: Collection, limit: Callable[[], int], cursor: str | None = None
+    collection: Collection,
+    limit: Callable[[], int],
+    cursor: str | None = None,
+    *,
+    patience: Patience | None = None,
 ) -> Iterator[Page]:
-    """Yield the pages after *cursor*; *limit* is asked before each.
+    """Yield the pages after *cursor*; *limit* is asked before each, *patience* bears outages.
 
     Nothing of a page is kept here while the next is read; a caller that lets go of it as well
     (``del page``) needs memory for one.
     """
     more = True
     while more:
-        page = collection.scan(cursor, limit())
+        page = _page(collection, cursor, limit(), patience)
         cursor, more = page.cursor, page.cursor is not None
         yield page
         del page
+
+
+def _page(
+    collection: Collection, cursor: str | None, limit: int, patience: Patience | None
+) -> Page:
+    if patience is None:
+        return collection.scan(cursor, limit)
+    return patience(lambda: collection.scan(cursor, limit))
 
 
 def side_by_side(executor: Executor | None, tasks: Sequence[Callable[[], T]]) -> list[T]:

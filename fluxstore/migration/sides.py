@@ -9,6 +9,7 @@ from fluxstore.calls import Lens
 from fluxstore.entity import Entity
 from fluxstore.errors import UnreadableRecordError
 from fluxstore.migration import identity, scanning
+from fluxstore.migration.patience import Patience
 from fluxstore.migration.plan import End, file_problem
 from fluxstore.migration.progress import Meter, Stopped, check
 from fluxstore.migration.scratch import DIGEST_BYTES, Scratch
@@ -23,9 +24,16 @@ class Side:
     """One entity in one backend, as a validation reads it."""
 
     def __init__(
-        self, end: End, entity: Entity, *, scratch: Scratch, lens: Lens | None, share: float | None
+        self,
+        end: End,
+        entity: Entity,
+        *,
+        scratch: Scratch,
+        lens: Lens | None,
+        share: float | None,
+        patience: Patience | None = None,
     ) -> None:
-        """Begin with nothing read; of all keys *share* is looked at."""
+        """Begin with nothing read; of all keys *share* is looked at, with *patience*."""
         self.end, self.entity = end, entity
         self.collection = end.collection(entity)
         self.place = self.collection.place()
@@ -39,7 +47,7 @@ class Side:
         self.records = 0
         self.key, self.named = identity.key_digest(entity), identity.text_digest(entity)
         self._record = identity.record_digest(entity)
-        self._lens, self._looked_at = lens, _chosen(share)
+        self._lens, self._looked_at, self._patience = lens, _chosen(share), patience
 
     def read(self, meter: Meter, stopped: Stopped) -> None:
         """Read everything; a file that is refused as a whole is remembered as such."""
@@ -56,7 +64,7 @@ class Side:
     def pages(self, stopped: Stopped) -> Iterator[Page]:
         """Yield the backend's pages; ``StoppedError`` between two when asked to stop."""
         limit = scanning.page_records(self.collection.size())
-        for page in scanning.pages(self.collection, lambda: limit):
+        for page in scanning.pages(self.collection, lambda: limit, patience=self._patience):
             check(stopped)
             yield page
             del page

@@ -17,6 +17,7 @@ from fluxstore.migration.compare import Joined, held_keys, join
 from fluxstore.migration.differences import Difference, Kind
 from fluxstore.migration.locate import Each, Locator
 from fluxstore.migration.options import Options
+from fluxstore.migration.patience import Patience
 from fluxstore.migration.plan import End, Plan, has_snapshot, make_plan
 from fluxstore.migration.progress import Meter, Stage
 from fluxstore.migration.report import Validated, ValidationReport
@@ -126,7 +127,18 @@ class Validation:
 
     def _side(self, end: End, entity: Entity) -> Side:
         lens = self._options.lenses.get(entity.name)
-        return Side(end, entity, scratch=self._scratch, lens=lens, share=self._options.sample)
+        return Side(
+            end,
+            entity,
+            scratch=self._scratch,
+            lens=lens,
+            share=self._options.sample,
+            patience=self._patience(),
+        )
+
+    def _patience(self) -> Patience | None:
+        """Return none: what is read at one moment cannot be read on after an outage."""
+        return None
 
     def _read(self, pairs: list[tuple[Side, Side]]) -> None:
         """Take all digests, each backend's at one moment; what differs is read again later."""

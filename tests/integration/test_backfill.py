@@ -244,7 +244,7 @@ def test_sides_that_change_places_stop_it_and_nothing_is_overwritten() -> None:
 
 
 def test_a_follower_that_is_away_for_a_moment_is_waited_for(monkeypatch) -> None:
-    monkeypatch.setattr("fluxstore.migration.livecopy._PAUSE_SECONDS", 0.01)
+    monkeypatch.setattr("fluxstore.migration.patience._PAUSE_SECONDS", 0.01)
     both = loaded(*HUNDRED)
     both.change(Note, 3, text="touched")
     collection = both.follower.collection(entity_of(Note))

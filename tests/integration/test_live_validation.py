@@ -11,7 +11,7 @@ from moving import ENTITIES, Note, Team, User, by_entity
 
 from fluxstore.adapter import Batch
 from fluxstore.entity import entity_of
-from fluxstore.errors import StalePhaseError
+from fluxstore.errors import BackendUnavailableError, StalePhaseError
 from fluxstore.migration import facts
 from fluxstore.migration.backfill import backfill
 from fluxstore.migration.confirm import validate_live
@@ -79,6 +79,35 @@ def test_what_is_under_way_is_carried_and_is_no_difference() -> None:
     report = run(both)
     assert (0, 0, {}) == (report.exit_code, by_entity(report)["notes"].lagging, told(report))
     assert [] == both.marks(Note)
+
+
+def test_a_backend_that_is_away_for_a_moment_is_waited_for(monkeypatch) -> None:
+    monkeypatch.setattr("fluxstore.migration.patience._PAUSE_SECONDS", 0.01)
+    both = filled(*(Note(id=n) for n in range(50)))
+    both.change(Note, 3, text="on its way")
+    plant(both, deletes=(4,))
+    outages = [
+        away(monkeypatch, end.collection(NOTES), name)
+        for end in (both.origin, both.follower)
+        for name in ("scan", "read")
+    ]
+    outages.append(away(monkeypatch, both.follower.collection(NOTES), "apply_if_newer"))
+    assert {"4": Kind.MISSING} == told(run(both))
+    assert [0] * 5 == [left[0] for left in outages]
+
+
+def away(monkeypatch, collection, name: str, times: int = 2) -> list[int]:
+    """Let a method fail a few times, as of a server that starts again; return how often still."""
+    method, left = getattr(collection, name), [times]
+
+    def failing(*args, **options):
+        if left[0]:
+            left[0] -= 1
+            raise BackendUnavailableError("is away", backend="one")
+        return method(*args, **options)
+
+    monkeypatch.setattr(collection, name, failing)
+    return left
 
 
 def test_a_record_that_goes_while_it_is_looked_at_is_equal_on_both_sides() -> None:

@@ -83,7 +83,7 @@ class Migration:
         self,
         *arguments: str,
         kill_after: KillAfter = lambda: None,
-        seconds: float = _COMMAND_SECONDS,
+        seconds: float = _WALK_SECONDS,
     ) -> Done:
         """Run a command until it ends with 0, killed or refused for the moment in between."""
         until = time.monotonic() + seconds

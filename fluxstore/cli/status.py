@@ -39,6 +39,8 @@ class Seen:
     quarantined: int = 0
     phases: dict[str, str] = attrs.field(factory=dict)
     """Entity (or ``*``) to the phase that the ledger holds, where it holds one."""
+    lacks: tuple[str, ...] = ()
+    """What its adapter can do and it cannot, as it is set up: ``capture``, say."""
 
 
 def status(
@@ -91,6 +93,7 @@ def _answer(session: Session, bound: Status | None) -> render.Answer:
         *said.lines,
         "",
         *_backends(seen),
+        *_lacking(seen),
         "",
         *_records(config, seen),
     ]
@@ -130,6 +133,7 @@ def _seen(config: Config, name: str, adapter: Adapter) -> Seen:
         records={one.name: _size(adapter, one) for one in config.entities.values()},
         quarantined=sum(len(ledger.quarantine(one)) for one in config.entities),
         phases={one: control.phase for one, control in controls.items() if control is not None},
+        lacks=tuple(one.value for one in type(adapter).capabilities - adapter.capabilities),
     )
 
 
@@ -152,6 +156,13 @@ def _backends(seen: Sequence[Seen]) -> list[str]:
     head = ("backend", "adapter", "where", "quarantined")
     rows = [[one.name, one.adapter, render.near(one.where), one.quarantined] for one in seen]
     return render.table(head, rows)
+
+
+def _lacking(seen: Sequence[Seen]) -> list[str]:
+    return [f"  {one.name}: {_LACKS.get(what, what)}" for one in seen for what in one.lacks]
+
+
+_LACKS = {"capture": "what other programs write is not captured"}
 
 
 def _records(config: Config, seen: Sequence[Seen]) -> list[str]:

@@ -36,6 +36,8 @@ WAYS = (
     "json-sqlite",
     "postgres-sqlite",
     "sqlite-json",
+    "client-json",
+    "sqlite-client",
 )
 FEW = ("json-postgres", "postgres-sqlite", "sqlite-json")
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from itertools import product
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -43,13 +44,18 @@ def json(folder: Path, _: DatabaseServer) -> Made:
 
 
 @contextmanager
-def postgres(folder: Path, server: DatabaseServer) -> Iterator[Backend]:
+def postgres(folder: Path, server: DatabaseServer, **settings: Any) -> Iterator[Backend]:
     with server.database() as dsn:
-        yield Backend(PostgresAdapter, PostgresSettings(dsn=Secret(dsn)), folder)
+        yield Backend(PostgresAdapter, PostgresSettings(dsn=Secret(dsn), **settings), folder)
+
+
+def client(folder: Path, server: DatabaseServer) -> Made:
+    """PostgreSQL whose ledger is kept by our own statements."""
+    return postgres(folder, server, capture="client")
 
 
 MAKERS: tuple[Callable[[Path, DatabaseServer], Made], ...] = (reference, json, sqlite, postgres)
-PAIRS = list(product(MAKERS, MAKERS))
+PAIRS = [*product(MAKERS, MAKERS), (json, client), (client, sqlite), (client, postgres)]
 
 
 @pytest.fixture(params=PAIRS, ids=[f"{one.__name__}-{other.__name__}" for one, other in PAIRS])

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import Any
 
 from governed import Pair, parents_first
 from moving import ENTITIES
@@ -25,7 +26,10 @@ from fluxstore_sqlite.settings import Settings as SqliteSettings
 
 @contextmanager
 def real_pair(way: str, folder: Path, server: DatabaseServer) -> Iterator[Pair]:
-    """Yield the empty, ungoverned ends of *way*: ``json-postgres``, say."""
+    """Yield the empty, ungoverned ends of *way*: ``json-postgres``, say.
+
+    ``client`` is PostgreSQL whose ledger our own statements keep rather than triggers.
+    """
     names = ("source", "target")
     with ExitStack() as held:
         ends = [
@@ -47,6 +51,8 @@ def opened(kind: str, name: str, folder: Path, *, held: ExitStack, server: Datab
         adapter, settings, own = SqliteAdapter, SqliteSettings(path="store.db"), {}
     else:
         dsn = held.enter_context(server.database())
-        adapter, settings, own = PostgresAdapter, PostgresSettings(dsn=Secret(dsn)), {}
+        capture: Any = "client" if kind == "client" else "trigger"
+        settings = PostgresSettings(dsn=Secret(dsn), capture=capture)
+        adapter, own = PostgresAdapter, {}
     backend = Backend(adapter, settings, folder, own, name)
     return End(name, held.enter_context(backend.opened(ENTITIES)), "1.0")

@@ -65,14 +65,14 @@ def sqlite(name: str, folder: Path) -> Adapter:
     return Adapter(_opening(name, Adapter.Settings(path=f"{name}.db"), folder))
 
 
-def postgres(dsn: str) -> Callable[[str, Path], Adapter]:
+def postgres(dsn: str, **more: str) -> Callable[[str, Path], Adapter]:
     """Return what opens a database, each side in a schema of its own."""
 
     def make(name: str, folder: Path) -> Adapter:
         from fluxstore.config.structuring import structure
         from fluxstore_postgres.adapter import PostgresAdapter as Adapter
 
-        table = {"dsn": dsn, "schema": f"side_{name}"}
+        table = {"dsn": dsn, "schema": f"side_{name}", **more}
         settings = structure(table, Adapter.Settings, file=folder / "test", key="")
         return Adapter(_opening(name, settings, folder))
 

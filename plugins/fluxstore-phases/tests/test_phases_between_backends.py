@@ -25,7 +25,13 @@ from fluxstore_phases.standing import ALL
 SOURCE, TARGET = Side.SOURCE, Side.TARGET
 FILES = ("json", "sqlite", "reference")
 PAIRS = [(one, two) for one in FILES for two in FILES]
-WITH_SERVER = [("json", "postgres"), ("sqlite", "postgres"), ("postgres", "json")]
+WITH_SERVER = [
+    ("json", "postgres"),
+    ("sqlite", "postgres"),
+    ("postgres", "json"),
+    ("json", "client"),
+    ("client", "sqlite"),
+]
 
 __all__ = ["postgres_dsn", "postgres_server", "reachable_folder"]
 
@@ -65,7 +71,8 @@ def test_there_and_back_between_files(one, two, tmp_path):
 
 @pytest.mark.parametrize(("one", "two"), WITH_SERVER)
 def test_there_and_back_with_a_server(one, two, tmp_path, postgres_dsn):
-    kinds = {**KINDS, "postgres": postgres(postgres_dsn)}
+    client = postgres(postgres_dsn, capture="client")
+    kinds = {**KINDS, "postgres": postgres(postgres_dsn), "client": client}
     with ends(tmp_path, one=kinds[one], two=kinds[two]) as both:
         sides = both.sides()
         expected = there_and_back(sides)

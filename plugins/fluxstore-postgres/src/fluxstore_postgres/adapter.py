@@ -41,7 +41,7 @@ class PostgresAdapter:
     name: ClassVar[str] = "postgres"
     Settings: ClassVar[type] = settings.Settings
     EntitySettings: ClassVar[type] = settings.EntitySettings
-    capabilities = frozenset(
+    capabilities: frozenset[Capability] = frozenset(
         {
             Capability.DURABLE,
             Capability.TRANSACTIONS,
@@ -58,6 +58,7 @@ class PostgresAdapter:
     def __init__(self, opening: Opening) -> None:
         """Open the backend: start the embedded server if that is meant, and connect."""
         self.backend = opening.backend
+        self.capabilities = _capabilities(opening.settings)
         self._opening = opening
         self._at_exit = partial(_close, weakref.ref(self))
         self._server: tuple[EmbeddedServer, EmbeddedUse] | None = None
@@ -188,6 +189,12 @@ class PostgresAdapter:
         if self._server is not None:
             (server, use), self._server = self._server, None
             server.release(use)
+
+
+def _capabilities(own: settings.Settings) -> frozenset[Capability]:
+    """Return what a backend can do as it is set up."""
+    lacking = {Capability.CAPTURE} if own.captures_itself else set()
+    return PostgresAdapter.capabilities - lacking
 
 
 def embedded_server(folder: Path) -> EmbeddedServer:

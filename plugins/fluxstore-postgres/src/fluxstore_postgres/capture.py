@@ -48,9 +48,13 @@ class Found:
 class Capture:
     """Makes and drops the triggers of one backend's tables."""
 
-    def __init__(self, ledger: str) -> None:
-        """Know the ledger's schema."""
-        self._name = ledger
+    def __init__(self, ledger: str, *, by_triggers: bool = True) -> None:
+        """Know the ledger's schema.
+
+        Not *by_triggers*, our own statements keep it, and a table gets triggers only where it has
+        some already: another process made them, and counts on them.
+        """
+        self._name, self._by_triggers = ledger, by_triggers
         self._ledger = identifier(ledger)
 
     def functions(self) -> Iterator[Part]:
@@ -58,7 +62,7 @@ class Capture:
         lock = literal(lock_name(self._name, ""))
         yield composed("capture", "make_serves", ledger=self._ledger)
         yield composed("capture", "make_admit", ledger=self._ledger, lock=lock)
-        for name in ("make_fence", "make_keep", "make_note", "make_rights"):
+        for name in ("make_admitted", "make_fence", "make_keep", "make_note", "make_rights"):
             yield composed("capture", name, ledger=self._ledger)
 
     def changes(
@@ -72,9 +76,12 @@ class Capture:
         known = {(one.place, one.name) for one in there}
         extra = [one for one in there if one.name not in _wanted(one.entity, controls)]
         made = [self._dropped(one) for one in extra]
+        places = {one.place for one in there}
         for table in tables:
             wanted = _wanted(table.entity.name, controls)
             place = (table.schema, table.name)
+            if not self._by_triggers and place not in places:
+                continue
             made += self._made(table, [name for name in wanted if (place, name) not in known])
         return made
 

@@ -44,7 +44,7 @@ class Commits:
         for change in changes:
             if isinstance(change, Put):
                 refuse_broken(bound, change)
-        if op_id is not None:
+        if op_id is not None or self._database.captures_itself:
             self._database.make_ledger()
             bound = self._tabling.made()
         if len(changes) == 1 and self._is_plain(bound, changes[0], expect):
@@ -66,7 +66,7 @@ class Commits:
         changes_what_is_there = isinstance(change, Delete) or change.intent is Intent.CHANGE
         if expect and not (changes_what_is_there and expect.keys() == {change.key}):
             return False
-        return not self._tabling.references(bound)
+        return not self._tabling.references(bound).concern(change)
 
     # one statement
 

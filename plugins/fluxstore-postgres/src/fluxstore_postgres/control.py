@@ -11,9 +11,10 @@ from typing import Any
 import attrs
 
 from fluxstore.adapter import Control
-from fluxstore.errors import BackendUnavailableError, LeaseError
-from fluxstore_postgres.capture import Capture, lock_name
+from fluxstore.errors import AccessError, BackendUnavailableError, LeaseError
+from fluxstore_postgres.capture import lock_name
 from fluxstore_postgres.database import Database
+from fluxstore_postgres.examining import statements_for_triggers
 from fluxstore_postgres.failures import IN_THE_WAY, state_of
 from fluxstore_postgres.statements import (
     Statement,
@@ -76,6 +77,8 @@ class Controls:
             try:
                 with self._unit(step) as unit:
                     return self._made(unit, step)
+            except AccessError as error:
+                raise self._without_rights(error) from error
             except BackendUnavailableError as error:
                 if state_of(error) not in IN_THE_WAY:
                     raise
@@ -117,7 +120,7 @@ class Controls:
         """
         tables, after = self._database.tables, {**self.all(), step.entity: step.control}
         controls = {name: control for name, control in after.items() if control is not None}
-        capture = Capture(self._database.ledger_schema)
+        capture = self._database.capture
         if not tables or not capture.changes(unit, tables, controls):
             return
         makes_only = step.control is not None and step.control.phase != "off"
@@ -130,13 +133,26 @@ class Controls:
 
         Tables are made under a lock of their own; once it is ours, those made meanwhile are seen.
         """
-        capture = Capture(self._database.ledger_schema)
+        capture = self._database.capture
         if not capture.changes(unit, self._database.tables, self.all()):
             return
         unit.run(statement("ddl", "lock_making"))
         self._database.look()
         for part in capture.changes(unit, self._database.tables, self.all()):
             unit.run(plain(part))
+
+    def _without_rights(self, error: AccessError) -> AccessError:
+        """Return what to say where triggers may not be made; *error* where that is not it."""
+        statements = statements_for_triggers(self._database)
+        if not statements:
+            return error
+        backend = self._database.backend
+        return AccessError(
+            f'{error.problem}: capture = "trigger" needs triggers on the tables',
+            next_step=f'say capture = "client" in [backends.{backend}], or let an administrator '
+            "run what `fluxstore doctor` prints",
+            statements=statements,
+        )
 
     def _held(self, entity: str) -> LeaseError:
         ledger = self._database.ledger_schema

@@ -42,7 +42,10 @@ class Database:
         self.connections = connections
         self.schema = settings.schema
         self.ledger_schema = "fluxstore" if self.schema == "public" else f"fluxstore_{self.schema}"
+        self.captures_itself = settings.captures_itself
+        """Whether our own statements keep the ledger rather than triggers."""
         self.use = opening.use
+        self.capture = Capture(self.ledger_schema, by_triggers=not settings.captures_itself)
         self.spots = {
             entity.name: _spot(entity, opening.entity_settings.get(entity.name), self.schema)
             for entity in opening.entities.values()
@@ -202,7 +205,7 @@ class Database:
                 schema, mark = identifier(self.ledger_schema), literal(LEDGER_MARK)
                 text = composed("ledger_tables", "make", schema=schema, mark=mark)
                 unit.do("make", lambda: unit.link.execute(text.as_string(None).encode()))
-                for part in Capture(self.ledger_schema).functions():
+                for part in self.capture.functions():
                     unit.run(plain(part))
         self._has_ledger = True  # for every thread, so not before it is committed
         return self.ledger_schema
@@ -216,7 +219,7 @@ class Database:
 
     def _find_unfenced(self) -> frozenset[str]:
         tables = self.tables
-        if not tables or not self._has_ledger:
+        if not tables or not self._has_ledger or self.captures_itself:
             return frozenset()
         params = {
             "ledger": self.ledger_schema,
@@ -232,7 +235,7 @@ class Database:
         if self._has_ledger:
             asked = statement("ledger", "controls", ledger=identifier(self.ledger_schema))
             controls = {str(entity): Control(*row) for entity, *row in unit.run(asked)}
-            for part in Capture(self.ledger_schema).changes(unit, self.tables, controls):
+            for part in self.capture.changes(unit, self.tables, controls):
                 unit.run(plain(part))
 
     def where(self, entity: Entity, key: object = None) -> Where:

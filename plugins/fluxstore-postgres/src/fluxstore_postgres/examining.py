@@ -80,7 +80,24 @@ def examine(database: Database, target: Target, settings: Settings) -> Sequence[
         *_connection(facts, target, settings),
         *_rights(facts, database),
         *_tables(facts, database),
+        *_capture(database),
     ]
+
+
+def statements_for_triggers(database: Database) -> tuple[str, ...]:
+    """Return what an administrator must run so that triggers can be made; none where they can."""
+    facts = database.connections.run(statement("examine", "facts"), {"schema": database.schema})
+    missing = [_trigger_rights(facts[0][0], database, table) for table in database.tables]
+    return tuple(dict.fromkeys(one for each in missing if each for one in each.statements))
+
+
+def _capture(database: Database) -> Iterator[Finding]:
+    if database.captures_itself:
+        yield Finding(
+            "capture",
+            'is "client": what other programs write is neither captured nor refused',
+            'let every program write by fluxstore, or say capture = "trigger"',
+        )
 
 
 def _server(facts: Facts, use: Use) -> Iterator[Finding]:
@@ -159,20 +176,37 @@ def _tables(facts: Facts, database: Database) -> Iterator[Finding]:
 
 
 def _table_rights(facts: Facts, database: Database, table: Table) -> Iterator[Finding]:
-    asked, role = statement("examine", "may"), identifier(facts["role"])
-    named = {"table": table.path.as_string(None)}
-    may_read, may_write, owner, is_superuser = database.connections.run(asked, named)[0]
+    role, (may_read, may_write, _, _) = identifier(facts["role"]), _may(database, table)
     is_source = database.use is Use.SOURCE
     if not may_read or not (may_write or is_source):
         grant = composed("examine", "grant_table", table=table.path, role=role)
         verb = "write" if may_read else "read"
         yield _lacking(f"{facts['role']} may not {verb} {table.words}", grant)
-    if owner is not None and not is_source:
-        name = "give_table" if is_superuser else "grant_owner"
-        parts = {"owner": identifier(owner), "table": table.path, "role": role}
-        grants = [composed("examine", name, **parts), *_grants_to_capture(facts, database)]
-        words = f"{facts['role']} may not make triggers on {table.words}, as phases need them"
-        yield _lacking(words, *grants, offline=True)
+    found = _trigger_rights(facts, database, table)
+    if found is not None and not is_source and not database.captures_itself:
+        yield found
+
+
+def _may(database: Database, table: Table) -> Sequence[Any]:
+    """Return whether a table may be read, and written; its owner where triggers may not be made."""
+    named = {"table": table.path.as_string(None)}
+    return database.connections.run(statement("examine", "may"), named)[0]
+
+
+def _trigger_rights(facts: Facts, database: Database, table: Table) -> Finding | None:
+    """Return the finding that no triggers may be made on *table*, where that is so."""
+    _, _, owner, is_superuser = _may(database, table)
+    if owner is None:
+        return None
+    name = "give_table" if is_superuser else "grant_owner"
+    role = identifier(facts["role"])
+    parts = {"owner": identifier(owner), "table": table.path, "role": role}
+    grants = [composed("examine", name, **parts), *_grants_to_capture(facts, database)]
+    words = (
+        f"{facts['role']} may not make triggers on {table.words}, as phases need them "
+        '(capture = "client" does without)'
+    )
+    return _lacking(words, *grants, offline=True)
 
 
 def _grants_to_capture(facts: Facts, database: Database) -> Sequence[Part]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import cached_property
 
 from fluxstore_postgres.statements import (
@@ -30,12 +30,14 @@ class RecordStatements:
     Of *governed* reads, each asks control in the same statement.
     """
 
-    def __init__(self, table: Table, ledger: str | None, *, governed: bool = False) -> None:
-        """Compose what every statement shares."""
+    def __init__(
+        self, table: Table, ledger: str | None, *, governed: bool = False, captures: bool = False
+    ) -> None:
+        """Compose what every statement shares; one that *captures* keeps the ledger itself."""
         self.table = table
         self._ledger = identifier(ledger) if ledger else None
         self._is_governed = governed and ledger is not None
-        self.writes = Writes(table, ledger, self.returning)
+        self.writes = Writes(table, ledger, self.returning, captures=captures)
 
     # shared parts
 
@@ -45,9 +47,9 @@ class RecordStatements:
         return listed([*(c.read("t") for c in self.table.columns), *self._after(reads=True)])
 
     @cached_property
-    def returning(self) -> Part:
+    def returning(self) -> Sequence[Part]:
         """The same where a writing statement returns it: no side table is joined there."""
-        return listed([*(c.read("t") for c in self.table.columns), *self._after(reads=False)])
+        return [*(c.read("t") for c in self.table.columns), *self._after(reads=False)]
 
     @cached_property
     def joins(self) -> Part:

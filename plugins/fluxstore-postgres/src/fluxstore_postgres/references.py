@@ -14,9 +14,19 @@ import attrs
 from fluxstore.codec import Codec
 from fluxstore.entity import Entity, Field
 from fluxstore.errors import ConstraintError
-from fluxstore.records import Delete, Key, Put, Record
+from fluxstore.records import Change, Delete, Key, Put, Record
+from fluxstore_postgres.cascades import Cascades
 from fluxstore_postgres.forms import array_text
-from fluxstore_postgres.statements import Part, Statement, filled, listed, statement, word
+from fluxstore_postgres.statements import (
+    Part,
+    Statement,
+    filled,
+    identifier,
+    listed,
+    literal,
+    statement,
+    word,
+)
 from fluxstore_postgres.tables import Column, Table, key_arrays
 from fluxstore_postgres.unit import Unit
 
@@ -38,7 +48,10 @@ class Referring:
 
 
 class References:
-    """What PostgreSQL does not do for one entity; false where it does everything."""
+    """What PostgreSQL does not do for one entity.
+
+    Where our own statements keep the ledger, that is to note what a foreign key takes along, too.
+    """
 
     def __init__(self, bound: Bound, tabling: Tabling) -> None:
         """Find the references that have no foreign key."""
@@ -49,10 +62,14 @@ class References:
             field for field in self._entity.references if not self._is_kept(self._entity, field)
         ]
         self._incoming = list(self._unkept())
+        notes = self._database.captures_itself and bound.ledger is not None
+        self._notes = notes and any(self._referring())
 
-    def __bool__(self) -> bool:
-        """Tell whether there is anything to do."""
-        return bool(self._outgoing or self._incoming)
+    def concern(self, change: Change) -> bool:
+        """Tell whether there is anything to do about *change*."""
+        if isinstance(change, Delete):
+            return bool(self._incoming) or self._notes
+        return bool(self._outgoing)
 
     def refuse_dangling(self, unit: Unit, puts: Sequence[Put]) -> None:
         """Raise ConstraintError where a put refers to a record that is not there."""
@@ -68,11 +85,18 @@ class References:
                     )
 
     def delete_referring(self, unit: Unit, key: Key) -> None:
-        """Do to the records that refer to *key* what their entities declare."""
+        """Do to the records that refer to *key* what their entities declare.
+
+        The record is held first, so that no other comes to refer to it meanwhile.
+        """
+        if self._incoming or self._notes:
+            unit.run(self._bound.statements.lock, key_arrays(self._bound.table, [key]))
+        if self._notes:
+            Cascades(unit, self._database).note(self._bound.table, key)
         for one in self._incoming:
             params = {"key": self._bound.table.key_inputs(key)[0]}
             if one.field.rules.on_delete == "set_null":
-                unit.run(self._statement("let_go", one), params)
+                unit.run(self._letting_go(one), params)
                 continue
             rows = unit.run(self._statement("referring", one), params)
             if rows and one.field.rules.on_delete == "restrict":
@@ -107,7 +131,8 @@ class References:
     def _led_here(self, unit: Unit) -> list[Referring]:
         """Return the references to this entity that a foreign key keeps now."""
         named = {"table": self._bound.table.path.as_string(None)}
-        there = {tuple(row) for row in unit.run(statement("references", "foreign_keys"), named)}
+        rows = unit.run(statement("references", "foreign_keys"), named)
+        there = {(schema, table, column) for schema, table, column, _ in rows}
         return [
             one
             for one in self._referring()
@@ -171,10 +196,18 @@ class References:
         key = target.key[0].at()
         return statement("references", name, target=target.path, key=key, value=value)
 
-    def _statement(self, name: str, one: Referring) -> Statement:
+    def _letting_go(self, one: Referring) -> Statement:
+        ledger = self._database.ledger if self._database.captures_itself else None
+        if ledger is None:
+            return self._statement("let_go", one)
+        entity = literal(one.child.entity.name)
+        return self._statement("let_go_captured", one, ledger=identifier(ledger), entity=entity)
+
+    def _statement(self, name: str, one: Referring, **parts: Part) -> Statement:
         return statement(
             "references",
             name,
+            **parts,
             columns=listed([one.child.key_text("t")]),
             table=one.child.path,
             field=one.column.at(),

@@ -13,6 +13,7 @@ from fluxstore.settings import Secret
 
 EMBEDDED = "embedded"
 PoolMode = Literal["session", "transaction"]
+CaptureMode = Literal["trigger", "client"]
 TlsMode = Literal["disable", "allow", "prefer", "require", "verify-ca", "verify-full"]
 _NAME_BYTES = 63
 
@@ -73,6 +74,9 @@ class Settings:
     direct_dsn: Secret = attrs.field(default=Secret(""))
     """Past that pooler, for what a session holds: leases, cursors, backups."""
 
+    capture: CaptureMode = "trigger"
+    """``client``: for roles that may make no triggers; what others write is not captured then."""
+
     def __attrs_post_init__(self) -> None:
         """Refuse a pooler that there is no way past."""
         if self.is_pooled and not self.direct_dsn.reveal():
@@ -82,6 +86,11 @@ class Settings:
     def is_pooled(self) -> bool:
         """Tell whether connections are lent for a transaction each."""
         return self.pool_mode == "transaction"
+
+    @property
+    def captures_itself(self) -> bool:
+        """Tell whether our own statements keep the ledger rather than triggers."""
+        return self.capture == "client"
 
     @property
     def is_embedded(self) -> bool:

@@ -111,7 +111,8 @@ class Tabling:
 
     def _bind(self, table: Table) -> Bound:
         ledger = self.database.ledger
-        statements = RecordStatements(table, ledger, governed=self._is_governed)
+        captures = self.database.captures_itself
+        statements = RecordStatements(table, ledger, governed=self._is_governed, captures=captures)
         where = self.database.where(self.entity)
         return Bound(table, ledger, statements, Rows(table, self.database.backend), where)
 

@@ -24,6 +24,10 @@ from fluxstore_postgres.statements import (
 from fluxstore_postgres.tables import Table
 
 NOT_KNOWN = word("NOT EXISTS (SELECT FROM known)")
+ADMITTED = word("(SELECT count(*) FROM admitted) = 1")
+"""Always so; but nothing is written before it has been asked."""
+FRAMES = {(True, False): "captured", (False, True): "once", (True, True): "captured_once"}
+"""What is around a write: by whether it keeps the ledger itself, and whether it is not repeated."""
 Params: TypeAlias = dict[str, Any]
 
 
@@ -40,13 +44,24 @@ PLAIN = Ask()
 
 
 class Writes:
-    """Statement text for the changes of one table; *ledger* is the ledger's schema."""
+    """Statement text for the changes of one table; *ledger* is the ledger's schema.
 
-    def __init__(self, table: Table, ledger: str | None, returning: Part) -> None:
+    One that *captures* asks control and keeps versions and marks itself, where there is a ledger.
+    """
+
+    def __init__(
+        self,
+        table: Table,
+        ledger: str | None,
+        returning: Sequence[Part],
+        *,
+        captures: bool = False,
+    ) -> None:
         """Compose when needed."""
         self.table = table
         self._ledger = identifier(ledger) if ledger else NOTHING
         self._returning = returning
+        self._captures = captures and ledger is not None
         self._made: dict[object, Statement] = {}
 
     def prepared(self, change: Change, ask: Ask = PLAIN) -> tuple[Statement, Params]:
@@ -72,20 +87,51 @@ class Writes:
         return tuple(change.values), keeps
 
     def _make(self, change: Change, *, once: bool, expects: bool) -> Statement:
-        conditions = [*([NOT_KNOWN] if once else []), *([self._as_expected] if expects else [])]
-        if isinstance(change, Delete):
-            name = "delete"
-            write = self._delete(conditions)
-        elif change.intent is Intent.CHANGE:
-            name = "change"
-            write = self._change(self._changed(change), change.residue is None, conditions)
-        else:
-            name = change.intent.value
-            write = self._insert(change.intent, change.residue is None, conditions)
-        if once:
-            entity = literal(self.table.entity.name)
-            write = composed("records", "once", write=write, ledger=self._ledger, entity=entity)
+        needed = ((NOT_KNOWN, once), (ADMITTED, self._captures))
+        conditions = [condition for condition, is_needed in needed if is_needed]
+        conditions += [self._as_expected] if expects else []
+        name, write = self._write(change, conditions)
+        frame = FRAMES.get((self._captures, once))
+        if frame is not None:
+            names = [identifier(f"c{at}") for at, _ in enumerate(self._answer(change))]
+            write = composed(
+                "records",
+                frame,
+                write=write,
+                ledger=self._ledger,
+                entity=literal(self.table.entity.name),
+                gone=literal(isinstance(change, Delete)),
+                names=listed([*names, identifier("noted_key"), identifier("existed")]),
+                answer=listed(filled("done.{}", name) for name in names),
+            )
         return Statement(name, name, write.as_string(None).encode())
+
+    def _write(self, change: Change, conditions: Sequence[Part]) -> tuple[str, Part]:
+        returned = listed([*self._answer(change), *self._noted(change)])
+        if isinstance(change, Delete):
+            return "delete", self._delete(conditions, returned)
+        keeps = change.residue is None
+        if change.intent is Intent.CHANGE:
+            return "change", self._change(self._changed(change), keeps, conditions, returned)
+        return change.intent.value, self._insert(change.intent, keeps, conditions, returned)
+
+    def _answer(self, change: Change) -> Sequence[Part]:
+        """What the caller is told."""
+        if isinstance(change, Delete):
+            return [word("true")]
+        if change.intent is Intent.REPLACE and not self.table.is_own:
+            # a side table wants to know whether the record is a new one
+            return [*self._returning, word("t.xmax = 0")]
+        return self._returning
+
+    def _noted(self, change: Change) -> Sequence[Part]:
+        """What the ledger is told: the key, and whether a record was there before."""
+        if not self._captures:
+            return []
+        existed = word("true")
+        if isinstance(change, Put) and change.intent is not Intent.CHANGE:
+            existed = word("false" if change.intent is Intent.CREATE else "t.xmax <> 0")
+        return [self.table.key_text("t"), existed]
 
     # parameters
 
@@ -115,7 +161,9 @@ class Writes:
 
     # text
 
-    def _insert(self, intent: Intent, keeps: bool, conditions: Sequence[Part]) -> Part:
+    def _insert(
+        self, intent: Intent, keeps: bool, conditions: Sequence[Part], returned: Part
+    ) -> Part:
         table = self.table
         names = [column.at() for column in table.columns]
         values = [c.write(c.typed(word(f"%(v{at})s"))) for at, c in enumerate(table.columns)]
@@ -130,10 +178,7 @@ class Writes:
             "where": filled("WHERE {}", listed(conditions, " AND ")) if conditions else NOTHING,
         }
         if intent is Intent.CREATE:
-            return composed("records", "create", columns=self._returning, **parts)
-        returned = self._returning
-        if not table.is_own:  # a side table wants to know whether the record is a new one
-            returned = listed([returned, word("t.xmax = 0")])
+            return composed("records", "create", columns=returned, **parts)
         changes = self._replaced(keeps=keeps)
         return composed("records", "replace", columns=returned, changes=changes, **parts)
 
@@ -147,7 +192,9 @@ class Writes:
             parts.append(kept if keeps else filled("{} = excluded.{}", column, column))
         return listed(parts)
 
-    def _change(self, names: Sequence[str], keeps: bool, conditions: Sequence[Part]) -> Part:
+    def _change(
+        self, names: Sequence[str], keeps: bool, conditions: Sequence[Part], returned: Part
+    ) -> Part:
         columns = [self.table.column(name) for name in names]
         parts = [
             filled("{} = {}", c.at(), c.write(c.typed(word(f"%(v{at})s"))))
@@ -163,12 +210,12 @@ class Writes:
             table=self.table.path,
             changes=listed(parts or [filled("{} = {}", key.at(), key.at("t"))]),
             where=listed([self._key_is, *conditions], " AND "),
-            columns=self._returning,
+            columns=returned,
         )
 
-    def _delete(self, conditions: Sequence[Part]) -> Part:
+    def _delete(self, conditions: Sequence[Part], returned: Part) -> Part:
         where = listed([self._key_is, *conditions], " AND ")
-        return composed("records", "delete", table=self.table.path, where=where)
+        return composed("records", "delete", table=self.table.path, where=where, columns=returned)
 
     @cached_property
     def _key_is(self) -> Part:

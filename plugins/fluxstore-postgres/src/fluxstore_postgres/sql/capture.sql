@@ -51,6 +51,25 @@ BEGIN
                              AND mode NOT IN ('apply', 'merge') THEN 'FX001' ELSE 'FX002' END;
 END $body$
 
+-- make_admitted: the same for a statement of ours that no trigger watches; the epoch in which it is
+-- noted, null where it is not: in phase off, without control, or what another backend's ledger brings
+CREATE OR REPLACE FUNCTION {ledger}.admitted(about text) RETURNS bigint
+LANGUAGE plpgsql VOLATILE AS $body$
+DECLARE
+    mode text := coalesce(current_setting('fluxstore.mode', true), '');
+    here record;
+BEGIN
+    PERFORM {ledger}.admit(
+        about, mode, nullif(current_setting('fluxstore.epoch', true), '')::bigint
+    );
+    IF mode IN ('apply', 'merge') THEN
+        RETURN NULL;
+    END IF;
+    SELECT epoch, phase INTO here FROM {ledger}.control
+    WHERE entity IN (about, '*') ORDER BY entity = '*' LIMIT 1;
+    RETURN CASE WHEN here.phase <> 'off' THEN here.epoch END;
+END $body$
+
 -- make_fence: the same for every statement of any client
 CREATE OR REPLACE FUNCTION {ledger}.fence() RETURNS trigger
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $body$

@@ -41,7 +41,7 @@ ON CONFLICT ({key}) DO UPDATE SET {changes} RETURNING {columns}
 UPDATE {table} AS t SET {changes} WHERE {where} RETURNING {columns}
 
 -- delete: a record
-DELETE FROM {table} AS t WHERE {where} RETURNING true
+DELETE FROM {table} AS t WHERE {where} RETURNING {columns}
 
 -- once: a write that is not repeated, and the note that it was made; tells whether it is known
 WITH known AS (
@@ -54,6 +54,36 @@ WITH known AS (
     SELECT %(op_id)s, {entity}, %(op_key)s FROM done
 )
 SELECT EXISTS (SELECT FROM known), done.* FROM (SELECT) AS always LEFT JOIN done ON true
+
+-- captured: a write that no trigger watches: let pass first, then noted, in one statement
+WITH admitted AS MATERIALIZED (
+    SELECT {ledger}.admitted({entity}) AS epoch
+), done ({names}) AS (
+    {write}
+), noted_version AS MATERIALIZED (
+    SELECT {ledger}.note({entity}, array_agg(d.noted_key), d.existed, {gone}, a.epoch)
+    FROM done AS d CROSS JOIN admitted AS a WHERE a.epoch IS NOT NULL GROUP BY d.existed, a.epoch
+)
+SELECT {answer} FROM done
+WHERE (SELECT count(*) FROM admitted) + (SELECT count(*) FROM noted_version) > 0
+
+-- captured_once: the same for a write that is not repeated
+WITH known AS (
+    SELECT FROM {ledger}.ops
+    WHERE op_id = %(op_id)s AND entity = {entity} AND key = %(op_key)s
+), admitted AS MATERIALIZED (
+    SELECT {ledger}.admitted({entity}) AS epoch
+), done ({names}) AS (
+    {write}
+), noted AS (
+    INSERT INTO {ledger}.ops (op_id, entity, key)
+    SELECT %(op_id)s, {entity}, %(op_key)s FROM done
+), noted_version AS MATERIALIZED (
+    SELECT {ledger}.note({entity}, array_agg(d.noted_key), d.existed, {gone}, a.epoch)
+    FROM done AS d CROSS JOIN admitted AS a WHERE a.epoch IS NOT NULL GROUP BY d.existed, a.epoch
+)
+SELECT EXISTS (SELECT FROM known), {answer} FROM (SELECT) AS always LEFT JOIN done ON true
+WHERE (SELECT count(*) FROM admitted) + (SELECT count(*) FROM noted_version) > 0
 
 -- join_residue: the side table of residue, for tables that were there before
 LEFT JOIN {ledger}.residue AS r ON r.entity = {entity} AND r.key = {key_text}

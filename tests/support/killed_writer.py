@@ -1,4 +1,4 @@
-"""A program that writes and says so, for tests that kill it: ``killed_writer.py FOLDER``.
+"""A program that writes and says so, for tests that kill it: ``killed_writer.py FOLDER SHAPE``.
 
 Each operation is announced before it begins and acknowledged after it returned, one line each, in
 one ``write`` call that cannot be torn.
@@ -36,17 +36,18 @@ OPERATIONS = (
 )
 
 
-def open_adapter(folder: Path, use: Use = Use.SERVE) -> JsonAdapter:
-    """Open the folder's users as this program has them."""
+def open_adapter(folder: Path, shape: str, use: Use = Use.SERVE) -> JsonAdapter:
+    """Open the folder's users as this program has them, in an array or in an object."""
     settings = JsonAdapter.Settings(path=str(folder), checkpoint="every write")
-    places = {"users": JsonAdapter.EntitySettings(file="users.json", records="users")}
+    own = JsonAdapter.EntitySettings(file="users.json", records="users", shape=shape)
+    places = {"users": own}
     entities = Entities([entity_of(User)])
     return JsonAdapter(Opening("json", settings, entities, places, folder, use))
 
 
 def main() -> None:
     """Write, one operation after the other."""
-    adapter = open_adapter(Path(sys.argv[1]))
+    adapter = open_adapter(Path(sys.argv[1]), sys.argv[2])
     users = adapter.collection(entity_of(User))
     for number, changes in enumerate(OPERATIONS):
         os.write(1, b"begin %d\n" % number)

@@ -57,6 +57,8 @@ SHAPES = {
     "notes": EntitySettings(within="tasks", parent={"task_id": "id"}),
 }
 
+OBJECTS = {name: attrs.evolve(one, shape="object") for name, one in SHAPES.items()}
+
 
 class Data:
     """A folder below a test's own, its files, and adapters opened on it."""
@@ -73,18 +75,19 @@ class Data:
     def entities(self):
         return ENTITIES
 
-    def write(self, name, content):
+    def write(self, name, content, **layout):
         """Write a file: bytes, text or JSON."""
         if not isinstance(content, bytes):
-            text = content if isinstance(content, str) else json.dumps(content)
+            text = content if isinstance(content, str) else json.dumps(content, **layout)
             content = text.encode()
         (self.path / name).write_bytes(content)
 
     def read(self, name):
         return json.loads((self.path / name).read_bytes())
 
-    def open(self, use=Use.SERVE, *, shapes=SHAPES, entities=ENTITIES, **settings):
+    def open(self, use=Use.SERVE, *, shapes=None, entities=ENTITIES, **settings):
         """Return an adapter; those left open are closed at the end."""
+        shapes = self.shapes if shapes is None else shapes
         made = Settings(path="data", naming="camelCase", checkpoint="1h")
         opening = Opening(
             backend="files",
@@ -126,9 +129,52 @@ class Data:
                 adapter.close()
 
 
+class Objects(Data):
+    """The same, with records in objects under their ids, which they do not say inside."""
+
+    shapes = OBJECTS
+
+    def write(self, name, content, **layout):
+        is_json = not isinstance(content, bytes | str)
+        super().write(name, keyed(content) if is_json else content, **layout)
+
+    def read(self, name):
+        return listed(super().read(name))
+
+
+def keyed(value):
+    """Return a document with every array of records as an object."""
+    if not isinstance(value, dict):
+        return value
+    return {
+        name: {one["id"]: keyed({k: v for k, v in one.items() if k != "id"}) for one in each}
+        if name in SHAPES
+        else each
+        for name, each in value.items()
+    }
+
+
+def listed(value):
+    """Return what ``keyed`` was given."""
+    return {
+        name: [{"id": key, **listed(one)} for key, one in each.items()] if name in SHAPES else each
+        for name, each in value.items()
+    }
+
+
+MADE = {"arrays": Data, "objects": Objects}
+
+
+def pytest_generate_tests(metafunc):
+    """Run each test of a module that says ``IN_BOTH_SHAPES`` with arrays and with objects."""
+    both = getattr(metafunc.module, "IN_BOTH_SHAPES", False)
+    if both and "data" in metafunc.fixturenames:
+        metafunc.parametrize("data", MADE, indirect=True)
+
+
 @pytest.fixture
-def data(tmp_path):
-    made = Data(tmp_path)
+def data(request, tmp_path):
+    made = MADE[getattr(request, "param", "arrays")](tmp_path)
     yield made
     made.close()
 

@@ -32,7 +32,7 @@ class Work:
         self.data, self.dice = data, random.Random(seed)
         self.kept = {"version": 1, "z": [{"a": None}]}
         document = {**self.kept, "projects": list(self.projects())}
-        data.write("projects.json", json.dumps(document, **self.dice.choice(LAYOUTS)))
+        data.write("projects.json", document, **self.dice.choice(LAYOUTS))
         self.open()
         self.model = self.found()
 
@@ -119,6 +119,7 @@ class Work:
 
 
 @pytest.mark.parametrize("seed", range(24))
+@pytest.mark.parametrize("data", ["arrays", "objects"], indirect=True)
 def test_any_work_answers_as_a_dict_would(data, seed):
     work = Work(data, seed)
     for number in range(30):

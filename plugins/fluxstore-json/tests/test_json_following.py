@@ -12,6 +12,7 @@ from fluxstore.errors import ConstraintError, SealedError, StalePhaseError
 from fluxstore.records import Delete, Intent, Put, Record, Version, Versioned
 from fluxstore_json.settings import EntitySettings
 
+IN_BOTH_SHAPES = True
 FOLLOWER = Control(3, "follower", "dual_write", "m1")
 NEW = Version(3, 2)
 

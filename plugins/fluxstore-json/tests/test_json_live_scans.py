@@ -10,6 +10,7 @@ from fluxstore.query import Query
 from fluxstore.records import Delete, Intent, Put
 from fluxstore_json.checkpoints import waiting_only
 
+IN_BOTH_SHAPES = True
 AUTHORITY = Control(1, "authority", "backfill", "m1")
 USERS = [{"id": f"u{number}", "name": "old"} for number in range(300)]
 

@@ -22,9 +22,12 @@ CALLS = (
 WRITER = killed_writer.__file__
 LANES = 4
 MOST_CALLS = 2000
-ORIGINAL = {
-    "version": 3,
-    "users": [{**row(f"old{number}"), "undeclared": number} for number in range(3)],
+USERS = [{**row(f"old{number}"), "undeclared": number} for number in range(3)]
+SHAPES = {
+    "array": USERS,
+    "object": {
+        one["id"]: {name: value for name, value in one.items() if name != "id"} for one in USERS
+    },
 }
 
 pytestmark = [
@@ -36,7 +39,7 @@ pytestmark = [
 
 def after(operations: int) -> dict[str, int]:
     """Return key to visits after the first *operations*."""
-    state = {one["id"]: one["visits"] for one in ORIGINAL["users"]}
+    state = {one["id"]: one["visits"] for one in USERS}
     for change in (change for changes in OPERATIONS[:operations] for change in changes):
         if isinstance(change, Delete):
             del state[change.key]
@@ -47,11 +50,11 @@ def after(operations: int) -> dict[str, int]:
     return state
 
 
-def killed_at(call: int, folder: Path) -> list[str] | None:
+def killed_at(call: int, folder: Path, shape: str) -> list[str] | None:
     """Run the writer and kill it at its *call*-th call; return its lines, ``None`` if it ended."""
     kill = ["-e", f"trace={CALLS}", "-e", f"inject={CALLS}:signal=KILL:when={call}"]
     ran = subprocess.run(
-        ["strace", "-f", "-qq", "-o", "/dev/null", *kill, sys.executable, WRITER, folder],
+        ["strace", "-f", "-qq", "-o", "/dev/null", *kill, sys.executable, WRITER, folder, shape],
         capture_output=True,
         text=True,
         check=False,
@@ -74,14 +77,17 @@ def in_file(folder: Path) -> dict[str, int]:
     """Return what the file itself holds; it must be whole, and its wrapper must be there."""
     document = json.loads((folder / "users.json").read_bytes())
     assert 3 == document["version"]
-    kept = {one["id"]: one.get("undeclared") for one in document["users"]}
+    users = document["users"]
+    found = users if isinstance(users, dict) else {one["id"]: one for one in users}
+    kept = {key: one.get("undeclared") for key, one in found.items()}
     assert all(kept[key] == int(key[-1]) for key in kept if key.startswith("old"))
-    return {one["id"]: one["visits"] for one in document["users"]}
+    assert not isinstance(users, dict) or all("id" not in one for one in users.values())
+    return {key: one["visits"] for key, one in found.items()}
 
 
-def through_adapter(folder: Path) -> dict[str, int]:
+def through_adapter(folder: Path, shape: str) -> dict[str, int]:
     """Return what the adapter reads; closing it folds what was pending into the file."""
-    adapter = open_adapter(folder)
+    adapter = open_adapter(folder, shape)
     try:
         page = adapter.collection(entity_of(User)).scan(None, 100)
         assert not page.rejected
@@ -90,19 +96,22 @@ def through_adapter(folder: Path) -> dict[str, int]:
         adapter.close()
 
 
+@pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize("lane", range(LANES))
-def test_f01_a_killed_writer_loses_nothing_that_it_acknowledged(lane, tmp_path):
+def test_f01_a_killed_writer_loses_nothing_that_it_acknowledged(lane, shape, tmp_path):
     killed = 0
     for call in range(1 + lane, MOST_CALLS, LANES):
         folder = tmp_path / str(call)
         folder.mkdir()
-        (folder / "users.json").write_text(json.dumps(ORIGINAL, indent=2))
-        lines = killed_at(call, folder)
+        (folder / "users.json").write_text(
+            json.dumps({"version": 3, "users": SHAPES[shape]}, indent=2)
+        )
+        lines = killed_at(call, folder, shape)
         if lines is None:
             break
         killed += 1
         assert in_file(folder) in [after(number) for number in range(len(OPERATIONS) + 1)]
-        found = through_adapter(folder)
+        found = through_adapter(folder, shape)
         assert found in states(lines), f"killed at call {call}: {lines}"
         assert found == in_file(folder)
         assert ["users.json"] == [

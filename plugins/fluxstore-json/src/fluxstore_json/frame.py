@@ -11,6 +11,7 @@ import msgspec
 
 from fluxstore_json import slow
 from fluxstore_json.blocks import Block, Reader, TextError, Window, blocks
+from fluxstore_json.shapes import SHAPES, Shape
 
 Path: TypeAlias = tuple[str, ...]
 _BOM = b"\xef\xbb\xbf"
@@ -95,7 +96,8 @@ class Walk:
     def _value(self, path: Path) -> Iterator[Event]:
         if path in self._paths:
             shape = self._reader(path).shape
-            self._window.expect(shape.opening, f"{shape.words} of records expected{_at(path)}")
+            problem = f"{shape.words} of records expected{_at(path)}"
+            self._window.expect(shape.opening, f"{problem}{self._hint(shape)}")
             yield Start(path, self._window.start)
             yield from self._array(path, 0)
         elif any(path == wanted[: len(path)] for wanted in self._paths):
@@ -104,6 +106,13 @@ class Walk:
             yield from self._members(path, set())
         else:
             yield Beside(path, self._raw())
+
+    def _hint(self, shape: Shape) -> str:
+        """Return what to write where the records are held in another way."""
+        found = self._window.skip_space()
+        other = next((name for name, one in SHAPES.items() if one.opening == found), None)
+        is_other = other is not None and SHAPES[other] is not shape
+        return f', or shape = "{other}" for this entity' if is_other else ""
 
     def _array(self, path: Path, index: int) -> Iterator[Event]:
         for block in blocks(self._window, self._reader(path), index):

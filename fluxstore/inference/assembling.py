@@ -61,6 +61,9 @@ def _entity(draft: Draft, parent: EntityPlan | None, classes: set[str]) -> Made:
     fields = _fields(draft, names)
     key = tuple(names.get(json_name, "id") for json_name in draft.key.names)
     front, mapping = _parent_fields(parent, used) if parent else ([], {})
+    if not key and draft.shape.names is not None:
+        front = [_name_field(draft, draft.shape.names, used)]
+        key, values[front[0].name] = (front[0].name,), draft.shape.names
     if draft.key.in_parent:
         key = (*mapping, *key)
     within = parent.name if parent else ""
@@ -69,11 +72,25 @@ def _entity(draft: Draft, parent: EntityPlan | None, classes: set[str]) -> Made:
         class_name=naming.unused(naming.class_name(draft.name), classes),
         key=key,
         fields=(*front, *fields),
-        place=Place(file=draft.file, records=draft.records, within=within, parent=mapping),
+        place=Place(
+            file=draft.file,
+            records=draft.records,
+            within=within,
+            parent=mapping,
+            is_object=draft.shape.names is not None,
+            key_inside=draft.shape.names is not None and draft.key.is_inside,
+        ),
         records=draft.shape.count,
         reasons=tuple(_reasons(draft, key)),
     )
     return Made(plan, values)
+
+
+def _name_field(draft: Draft, names: Values, used: set[str]) -> FieldPlan:
+    """Return the field that records have from the names they stand under."""
+    own = next(n for n in ("id", f"{naming.singular(draft.name)}_id", "key") if n not in used)
+    name = naming.unused(own, used)
+    return plan_field("", name, names, count=draft.shape.count, in_key=True)
 
 
 def _field_names(draft: Draft, used: set[str]) -> dict[str, str]:

@@ -82,6 +82,10 @@ def _place(entity: EntityPlan, style: str) -> Iterator[tuple[str, Any]]:
         yield "file", place.file
     if place.records:
         yield "records", place.records
+    if place.is_object:
+        yield "shape", "object"
+    if place.key_inside:
+        yield "key_inside", True
     if place.parent:
         yield "parent", dict(place.parent)
     renamed = dict(_renamed(entity, style))

@@ -1,4 +1,4 @@
-"""Which arrays of a file are records, and what they are called."""
+"""Which arrays and objects of a file are records, and what they are called."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Draft:
 
 
 def drafts_of(file: str, arrays: Mapping[tuple[str, ...], Shape]) -> tuple[list[Draft], str]:
-    """Return the drafts of a file's arrays, and why one of them is none."""
+    """Return the drafts of what a file holds, and why some of it is none."""
     stem = naming.snake(PurePath(file).stem)
     made: list[Draft] = []
     reasons: list[str] = []

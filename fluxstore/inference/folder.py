@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import attrs
 
 from fluxstore.inference.assembling import assemble
 from fluxstore.inference.drafts import Draft, drafts_of
+from fluxstore.inference.look import Look
 from fluxstore.inference.observing import Shape
 from fluxstore.inference.plan import Plan
-from fluxstore.inference.reading import Array, UnreadableFile, pieces
+from fluxstore.inference.reading import Piece, UnreadableFile, pieces
 
 
 @attrs.frozen
@@ -33,14 +34,9 @@ class Seen:
     """What has been seen of one file."""
 
     file: str
-    arrays: dict[tuple[str, ...], Shape] = attrs.field(factory=dict)
-    objects: Shape = attrs.field(factory=Shape)
-    """The objects beside the arrays, taken as records: a file may be one object keyed by id."""
-    beside: int = 0
-    """Values beside the arrays that are no objects."""
+    held: dict[tuple[str, ...], Shape] = attrs.field(factory=dict)
+    """What may be records, in arrays and in objects, by its place."""
     with_bom: bool = False
-    is_keyed: bool = False
-    """Whether the objects beside the arrays are records under their ids."""
 
 
 def tell_nobody(_: Reading) -> None:
@@ -64,10 +60,10 @@ def infer_folder(folder: Path, *, tell: Tell = tell_nobody) -> Plan:
             words = error.strerror if isinstance(error, OSError) else str(error)
             refused.append((path.name, words or str(error)))
             continue
-        found, reason = drafts_of(seen.file, seen.arrays)
+        found, reason = drafts_of(seen.file, seen.held)
         drafts += found
         if reason or not found:
-            skipped.append((path.name, reason or _why_nothing(seen)))
+            skipped.append((path.name, reason or "it holds no records"))
         if seen.with_bom:
             warnings.append(f"{path.name} starts with a BOM; it is read, and written without")
     return attrs.evolve(
@@ -108,39 +104,10 @@ def see_file(path: Path, counter: _Counter) -> Seen:
     with path.open("rb") as stream:
         seen = Seen(path.name, with_bom=stream.read(3) == b"\xef\xbb\xbf")
     counter.begin(path)
+    looked = Look()
     for piece in pieces(path, counter.passed):
-        if isinstance(piece, Array):
-            seen.arrays.setdefault(piece.place, Shape())
-        elif piece.item:
-            seen.arrays[piece.place].see(piece.value)
-            counter.records += 1
-        elif isinstance(piece.value, dict):
-            seen.objects.see(piece.value)
-            _see_inside(seen, piece.name, piece.value)
-        else:
-            seen.beside += 1
+        counter.records += isinstance(piece, Piece)
+        looked.at(piece)
     counter.end(path)
-    if seen.is_keyed:
-        seen.arrays = {place: shape for place, shape in seen.arrays.items() if len(place) == 1}
+    seen.held = looked.records()
     return seen
-
-
-def _see_inside(seen: Seen, name: str, value: dict[str, Any]) -> None:
-    """See the arrays one level further in: ``{"data": {"users": [...]}}``."""
-    for inner, items in value.items():
-        if isinstance(items, list) and any(isinstance(item, dict) for item in items):
-            if any(place[1:] == (inner,) for place in seen.arrays):
-                seen.is_keyed = True  # the same array in several objects: they are records
-                continue
-            shape = seen.arrays.setdefault((name, inner), Shape())
-            for item in items:
-                shape.see(item)
-
-
-def _why_nothing(seen: Seen) -> str:
-    if seen.objects.count > 1 and not seen.beside and not seen.arrays:
-        return (
-            "it is one object, keyed by id; write it as an array of objects that hold their id "
-            "to have it covered"
-        )
-    return "it holds no array of records"

@@ -11,6 +11,8 @@ OWN = ("id", "_id", "uuid", "guid")
 PARTS = ("id", "uuid", "number", "no", "nr", "code")
 MOST_BAD = 0.1
 """A field named like a key is taken for it even where a tenth of the records are bad."""
+MOST_ALIKE = 2 / 3
+"""Objects are alike where a field of one is in so many of the others."""
 
 
 @attrs.frozen
@@ -23,11 +25,15 @@ class KeyChoice:
     warning: str = ""
     is_own: bool = False
     """Whether the field is named as a key usually is."""
+    is_inside: bool = True
+    """Whether records say it themselves: those of an object may have it as their name alone."""
 
 
 def choose(shape: Shape, entity: str, *, nested: bool = False) -> KeyChoice | None:
     """Return the key of the records in *shape*, or ``None`` where nothing identifies them."""
     own = _own_names(shape, entity)
+    if shape.names is not None:
+        return _said_by_names(shape)
     if nested:
         return _nested(shape, own)
     for name in own:
@@ -37,6 +43,34 @@ def choose(shape: Shape, entity: str, *, nested: bool = False) -> KeyChoice | No
         if _complete(values, shape) and values.is_unique():
             return KeyChoice((name,), "in every record, never twice")
     return _pair(shape)
+
+
+def _said_by_names(shape: Shape) -> KeyChoice:
+    """Return the field that repeats the names of records where it does not contradict them."""
+    for name, count in sorted(shape.repeated.items(), key=lambda one: -one[1]):
+        lacking = shape.fields[name].present - count if name in shape.fields else shape.count
+        if lacking <= shape.count * MOST_BAD:
+            warning = f"{lacking:,} of {shape.count:,} have another {name}" if lacking else ""
+            inside = count * 2 > shape.count
+            return KeyChoice(
+                (name,), "the name that it stands under", warning=warning, is_inside=inside
+            )
+    return KeyChoice((), "the name that it stands under", is_inside=False)
+
+
+def are_records(shape: Shape) -> bool:
+    """Tell whether the objects in an object are records: their names or what they hold says so."""
+    if not shape.count or shape.odd > (shape.count + shape.odd) * MOST_BAD:
+        return False
+    if _said_by_names(shape).names or have_numbers(shape):
+        return True
+    seen = sum(values.present for values in shape.fields.values())
+    return shape.count > 1 and seen > 0 and seen >= shape.count * len(shape.fields) * MOST_ALIKE
+
+
+def have_numbers(shape: Shape) -> bool:
+    """Tell whether every name has a digit, or an @, in it: words for settings have none."""
+    return shape.names is not None and shape.names.numbered == shape.names.present
 
 
 def _own_names(shape: Shape, entity: str) -> list[str]:

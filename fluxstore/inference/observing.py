@@ -29,6 +29,7 @@ POSITIONS = frozenset(
     {"index", "line", "line_no", "line_number", "no", "number", "position", "seq"}
 )
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\Z")
+_NUMBERED = re.compile(r"[\d@]")
 _REFERS = re.compile(
     r"(^|_)(id|uuid|guid|by|to|of|ref|key|code|sku|slug|number|no|nr"
     r"|e_?mail|email_address|user_?name|login|parent|owner)$"
@@ -67,6 +68,8 @@ class Values:
     """The objects in arrays, as records that might stand on their own."""
     hashes: Hashes | None = None
     unique_in_parent: bool = True
+    numbered: int = 0
+    """How many texts have a digit or an @ in them, as identifiers do."""
 
     def see(self, value: Any) -> None:
         """Add one value."""
@@ -93,6 +96,7 @@ class Values:
 
     def _see_text(self, value: str) -> None:
         self.shortest = min(self.shortest, len(value))
+        self.numbered += bool(_NUMBERED.search(value))
         if self.texts:
             self.texts = tuple(name for name in self.texts if _is(name, value))
         if self.choices is not None:
@@ -142,16 +146,34 @@ def _is(name: str, value: str) -> bool:
 
 @attrs.define
 class Shape:
-    """What has been seen of the records in one array."""
+    """What has been seen of the records in one array, or in one object."""
 
     count: int = 0
     odd: int = 0
-    """Items that are no objects."""
+    """Items, or values, that are no objects."""
     fields: dict[str, Values] = attrs.field(factory=dict)
     pairs: dict[tuple[str, str], Hashes] = attrs.field(factory=dict)
     """Pairs of names that together might be the key where no single name is."""
     nested: int = DEEPEST
     """How many levels of arrays inside may be records of their own."""
+    names: Values | None = None
+    """The names of records that are in an object."""
+    repeated: dict[str, int] = attrs.field(factory=dict)
+    """How often a field has the name that its record stands under."""
+
+    @classmethod
+    def of_object(cls) -> Shape:
+        """Return a shape for records that have names."""
+        return cls(names=Values(hashes=array("q")))
+
+    def see_named(self, name: str, record: Any) -> None:
+        """Add one record of an object."""
+        if isinstance(record, dict) and self.names is not None:
+            self.names.see(name)
+            for field, value in record.items():
+                if type(value) in (str, int) and str(value) == name and identifies(field):
+                    self.repeated[field] = self.repeated.get(field, 0) + 1
+        self.see(record)
 
     def see(self, record: Any) -> None:
         """Add one record."""

@@ -29,12 +29,18 @@ class FieldPlan:
 
 @attrs.frozen
 class Place:
-    """Where an entity's records are: a file and the array in it, a parent's array, or a table."""
+    """Where an entity's records are: a file and the array in it, a parent's array, or a table.
+
+    With ``is_object`` an object is in the array's place, and records may say their key in
+    themselves, too (``key_inside``).
+    """
 
     file: str = ""
     records: str = ""
     within: str = ""
     parent: Mapping[str, str] = attrs.field(factory=dict)
+    is_object: bool = False
+    key_inside: bool = False
     table: str = ""
     settings: Mapping[str, str] = attrs.field(factory=dict)
     """What else the adapter is to be told."""
@@ -45,7 +51,8 @@ class Place:
             return f"table {self.table}"
         if self.within:
             return f"{self.file}, {self.records} inside each of {self.within}"
-        return f"{self.file}, {self.records}" if self.records else self.file
+        place = f"{self.file}, {self.records}" if self.records else self.file
+        return f"{place}, each under its key" if self.is_object else place
 
 
 @attrs.frozen

@@ -15,7 +15,10 @@ MOST_CHARACTERS = 64 << 20
 """The most that one piece (a record, or one value beside the records) may have."""
 MAX_DIGITS = 4300
 NEAR_THE_END = 1024
+LONGEST_RECORD = 1 << 20
+"""An object of more characters is no record, but may hold some."""
 Passed: TypeAlias = Callable[[int], None]
+Event: TypeAlias = "Piece | Array | Object"
 _SPACE = " \t\n\r"
 
 
@@ -28,7 +31,8 @@ class Piece:
     """One value of a file: an item of an array, or a value beside the arrays.
 
     ``place`` is the way to the array (``()`` for the file itself, ``("users",)`` for a wrapper's);
-    ``name`` is the name of a value that is no array's item, and ``item`` is false then.
+    ``name`` is the name of a value that is no array's item, and ``item`` is false then: one at the
+    top of the file, or inside an ``Object``, whose place it has.
     """
 
     place: tuple[str, ...]
@@ -44,11 +48,18 @@ class Array:
     place: tuple[str, ...]
 
 
+@attrs.frozen
+class Object:
+    """An object begins that is too long for a record: what is in it comes piece by piece."""
+
+    place: tuple[str, ...]
+
+
 def passed_nothing(_bytes: int) -> None:
     """Take note of nothing."""
 
 
-def pieces(path: Path, passed: Passed = passed_nothing) -> Iterator[Piece | Array]:
+def pieces(path: Path, passed: Passed = passed_nothing) -> Iterator[Event]:
     """Yield the pieces of a file; ``UnreadableFile`` where it is no JSON, or ``OSError``.
 
     *passed* is told now and then how many bytes of the file have been read.
@@ -79,20 +90,20 @@ class _Reader:
         self._lines = 0
         self._ended = False
 
-    def file(self) -> Iterator[Piece | Array]:
+    def file(self) -> Iterator[Event]:
         first = self._peek()
         if first == "":
             raise UnreadableFile("it is empty")
         if first == "[":
             yield from self._array(())
         elif first == "{":
-            yield from self._object()
+            yield from self._object(())
         else:
             raise UnreadableFile("an array or an object expected")
         if self._peek():
             raise self._unreadable("nothing more expected")
 
-    def _array(self, place: tuple[str, ...]) -> Iterator[Piece | Array]:
+    def _array(self, place: tuple[str, ...]) -> Iterator[Event]:
         yield Array(place)
         self._take("[")
         while self._peek() != "]":
@@ -103,22 +114,41 @@ class _Reader:
                     raise self._unreadable("no comma before ] expected")
         self._take("]")
 
-    def _object(self) -> Iterator[Piece | Array]:
+    def _object(self, place: tuple[str, ...]) -> Iterator[Event]:
         self._take("{")
         while self._peek() != "}":
             if self._peek() != '"':
                 raise self._unreadable("a name in double quotes expected")
             name = self._value()
             self._take(":")
-            if self._peek() == "[":
-                yield from self._array((name,))
-            else:
-                yield Piece((), self._value(), item=False, name=name)
+            yield from self._named(place, name)
             if self._peek() != "}":
                 self._take(",")
                 if self._peek() == "}":
                     raise self._unreadable("no comma before } expected")
         self._take("}")
+
+    def _named(self, place: tuple[str, ...], name: str) -> Iterator[Event]:
+        """Yield the value of a name: at the top, arrays and long objects come in pieces."""
+        first = self._peek()
+        if first == "[" and not place:
+            yield from self._array((name,))
+        elif first == "{" and not place and self._is_long():
+            yield Object((name,))
+            yield from self._object((name,))
+        else:
+            yield Piece(place, self._value(), item=False, name=name)
+
+    def _is_long(self) -> bool:
+        """Tell whether the value that begins here is longer than any record."""
+        while True:
+            try:
+                _, end = _decoder.raw_decode(self._text, self._at)
+            except JSONDecodeError:
+                if len(self._text) - self._at > LONGEST_RECORD or not self._more():
+                    return len(self._text) - self._at > LONGEST_RECORD
+                continue
+            return end - self._at > LONGEST_RECORD
 
     def _take(self, character: str) -> None:
         if self._peek() != character:

@@ -54,13 +54,79 @@ def test_an_inventory(tmp_path):
     plan = infer_folder(FOLDERS["inventory"](tmp_path))
     found = {entity.name: entity for entity in plan.entities}
 
-    assert ["items", "places", "stock_levels"] == list(found)
+    assert ["items", "places", "places_by_id", "stock_levels"] == list(found)
     assert ("item", "place_id") == found["stock_levels"].key
     assert "places" == field(found["items"], "home_place").references
     assert "class_" in [one.name for one in found["stock_levels"].fields]
-    assert [("places_by_id.json", "keyed by id")] == [
-        (name, "keyed by id") for name, reason in plan.skipped if "keyed by id" in reason
-    ]
+    by_id = found["places_by_id"]
+    assert (True, False, "UUID") == (
+        by_id.place.is_object,
+        by_id.place.key_inside,
+        field(by_id, "id").annotation,
+    )
+    assert () == plan.skipped
+
+
+TASK = {"title": "x", "done": False}
+HELD = {
+    "a whole file": ({"t-1": TASK, "t-2": TASK}, "", False),
+    "a whole file of one": ({"t-1": TASK}, "", False),
+    "a whole file with the key inside": (
+        {"a": {"id": "a", **TASK}, "b": {"id": "b"}, "c": {}}, "", True
+    ),
+    "in a wrapper": ({"version": 3, "tasks": {"a": TASK, "b": {"title": "y"}}}, "tasks", False),
+    "in a wrapper that holds no more": ({"tasks": {"t-1": TASK}}, "tasks", False),
+    "records with objects inside": ({"a1": {"x": {"y": TASK}}, "a2": {"x": {"z": {}}}}, "", False),
+    "a number for a key": ({"tasks": {"1": {"id": 1}, "2": {"id": 2}}}, "tasks", True),
+    "longer than a record": ({"tasks": {f"t{n}": {"x": "y" * 999} for n in range(1100)}}, "tasks",
+                             False),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("content", "records", "inside"), HELD.values(), ids=HELD)
+def test_an_object_that_holds_records_under_their_keys_is_recognised(
+    tmp_path, content, records, inside
+):
+    (found,) = inferred(write(tmp_path, tasks=content)).values()
+
+    assert ("tasks", ("id",)) == (found.name, found.key)
+    place = found.place
+    assert (True, records, inside) == (place.is_object, place.records, place.key_inside)
+    held = content[records] if records else content
+    assert len(held) == found.records
+    kind = "int" if "1" in held else "str"
+    assert (kind, "") == (field(found, "id").annotation, field(found, "id").default)
+
+
+NO_RECORDS = {
+    "settings": {"theme": {"dark": True}, "mail": {"host": "x", "port": 1}},
+    "a wrapper's objects": {"meta": {"by": "x"}, "counts": {"a": 1, "b": 2}},
+    "values": {"a": 1, "b": 2},
+    "nothing": {},
+    "an empty object": {"tasks": {}},
+}
+
+
+@pytest.mark.parametrize("content", NO_RECORDS.values(), ids=NO_RECORDS)
+def test_an_object_of_settings_holds_no_records(tmp_path, content):
+    plan = infer_folder(write(tmp_path, settings=content))
+
+    assert () == plan.entities
+    assert (("settings.json", "it holds no records"),) == plan.skipped
+
+
+def test_objects_and_arrays_in_one_wrapper_are_both_found(tmp_path):
+    write(tmp_path, db={
+        "users": {"ada": {"id": "ada", "age": 3}, "bob": {"id": "bob", "age": 4}},
+        "tasks": {"t-1": {"user_id": "ada"}, "t-2": {"user_id": "bob"}},
+        "teams": [{"id": 1}], "options": {"a": {}},
+    })  # fmt: skip
+    found = inferred(tmp_path)
+
+    assert {"users": True, "tasks": True, "teams": False} == {
+        name: one.place.is_object for name, one in found.items()
+    }
+    assert "users" == field(found["tasks"], "user_id").references
 
 
 @pytest.mark.parametrize("name", FOLDERS)

@@ -13,9 +13,10 @@ from fluxstore.plugins import Plugins
 from fluxstore.query import contains, eq, ge, gt, is_null, le, lt, ne, one_of, starts_with
 from fluxstore.records import Problem
 from fluxstore.store import Store, open  # noqa: A004 - fluxstore.open is the name of the API
-from fluxstore.verbs import Records, Results, evolve
+from fluxstore.verbs import Answer, Records, Results, evolve
 
 __all__ = [
+    "Answer",
     "AsyncRecords",
     "AsyncStore",
     "Config",

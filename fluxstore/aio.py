@@ -12,14 +12,14 @@ from contextvars import ContextVar
 from functools import partial
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Generic, Literal, Protocol, TypeVar, overload
 
 from fluxstore.config import Config
 from fluxstore.entity import Entity
 from fluxstore.plugins import Plugins
 from fluxstore.store import Store
 from fluxstore.store import open as open_store
-from fluxstore.verbs import Records, Results
+from fluxstore.verbs import Answer, Records, Results
 
 if TYPE_CHECKING:
     import asyncio
@@ -46,17 +46,31 @@ class AsyncRecords(Generic[T]):
         self._run = run
 
     @overload
-    async def get(self, key: Any) -> T: ...
+    async def get(self, key: Any, *, stale_ok: Literal[False] = ...) -> T: ...
     @overload
-    async def get(self, key: Any, default: D) -> T | D: ...
-    async def get(self, key: Any, default: Any = _RAISE) -> Any:
+    async def get(self, key: Any, *, stale_ok: Literal[True]) -> Answer[T]: ...
+    @overload
+    async def get(self, key: Any, default: D, *, stale_ok: Literal[False] = ...) -> T | D: ...
+    @overload
+    async def get(self, key: Any, default: D, *, stale_ok: Literal[True]) -> Answer[T | D]: ...
+    async def get(self, key: Any, default: Any = _RAISE, *, stale_ok: bool = False) -> Any:
         """Return the record of *key*; without it *default*, or ``RecordNotFoundError``."""
         given = () if default is _RAISE else (default,)
-        return await self._run(partial(self._records.get, key, *given))
+        get: Callable[..., Any] = self._records.get
+        return await self._run(partial(get, key, *given, stale_ok=stale_ok))
 
-    async def get_many(self, keys: Iterable[Any]) -> dict[Any, T]:
+    @overload
+    async def get_many(
+        self, keys: Iterable[Any], *, stale_ok: Literal[False] = ...
+    ) -> dict[Any, T]: ...
+    @overload
+    async def get_many(
+        self, keys: Iterable[Any], *, stale_ok: Literal[True]
+    ) -> Answer[dict[Any, T]]: ...
+    async def get_many(self, keys: Iterable[Any], *, stale_ok: bool = False) -> Any:
         """Return the records of *keys* that there are, by key."""
-        return await self._run(partial(self._records.get_many, list(keys)))
+        get_many: Callable[..., Any] = self._records.get_many
+        return await self._run(partial(get_many, list(keys), stale_ok=stale_ok))
 
     async def find(
         self,
@@ -66,17 +80,41 @@ class AsyncRecords(Generic[T]):
         order_by: str | tuple[str, ...] = (),
         limit: int | None = None,
         after: str | None = None,
+        stale_ok: bool = False,
         **more: Any,
     ) -> Results[T]:
         """Return the records that meet every filter, ordered, the key last."""
         find = self._records.find
         return await self._run(
-            lambda: find(filters, order_by=order_by, limit=limit, after=after, **more)
+            lambda: find(
+                filters, order_by=order_by, limit=limit, after=after, stale_ok=stale_ok, **more
+            )
         )
 
-    async def count(self, filters: Mapping[str, Any] | None = None, /, **more: Any) -> int:
+    @overload
+    async def count(
+        self,
+        filters: Mapping[str, Any] | None = None,
+        /,
+        *,
+        stale_ok: Literal[False] = ...,
+        **more: Any,
+    ) -> int: ...
+    @overload
+    async def count(
+        self,
+        filters: Mapping[str, Any] | None = None,
+        /,
+        *,
+        stale_ok: Literal[True],
+        **more: Any,
+    ) -> Answer[int]: ...
+    async def count(
+        self, filters: Mapping[str, Any] | None = None, /, *, stale_ok: bool = False, **more: Any
+    ) -> Any:
         """Return how many records meet every filter."""
-        return await self._run(lambda: self._records.count(filters, **more))
+        count: Callable[..., Any] = self._records.count
+        return await self._run(lambda: count(filters, stale_ok=stale_ok, **more))
 
     async def extras(self, key: Any) -> dict[str, Any]:
         """Return the undeclared fields of a record and their JSON values."""

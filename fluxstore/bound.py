@@ -11,7 +11,7 @@ import attrs
 
 from fluxstore import forks
 from fluxstore.calls import Read, Write
-from fluxstore.errors import SealedError, StalePhaseError
+from fluxstore.errors import SealedError, StalePhaseError, UnsupportedError
 
 T = TypeVar("T")
 PATIENCE_SECONDS = 35.0
@@ -50,10 +50,16 @@ class Bound:
 
     def read(self) -> Read:
         """Return reads that never go out of date."""
+        stale = Read(
+            get=self._through(lambda binding: _stale(binding).get),
+            find=self._through(lambda binding: _stale(binding).find),
+            count=self._through(lambda binding: _stale(binding).count),
+        )
         return Read(
             get=self._through(lambda binding: binding.read.get),
             find=self._through(lambda binding: binding.read.find),
             count=self._through(lambda binding: binding.read.count),
+            stale=stale,
         )
 
     def write(self) -> Write:
@@ -85,6 +91,12 @@ class Bound:
             return patiently(lambda: pick(self.binding)(*args, **options), renew, refused=refused)
 
         return call
+
+
+def _stale(binding: Binding) -> Read:
+    if binding.read.stale is None:
+        raise UnsupportedError("nobody follows who could give a stale answer")
+    return binding.read.stale
 
 
 def patiently(

@@ -44,10 +44,13 @@ class Read:
     get: Callable[[Sequence[Key]], Mapping[Key, Record]]
     find: Callable[[Query], Found]
     count: Callable[[Query], int]
+    stale: Read | None = None
+    """Reads of who follows, for callers who take a stale answer where these are unavailable."""
 
     def each(self, wrap: Callable[[Callable[..., Any]], Callable[..., Any]]) -> Read:
         """Return the same reads with every callable wrapped, for observers."""
-        return Read(wrap(self.get), wrap(self.find), wrap(self.count))
+        stale = self.stale.each(wrap) if self.stale is not None else None
+        return Read(wrap(self.get), wrap(self.find), wrap(self.count), stale)
 
 
 @attrs.frozen

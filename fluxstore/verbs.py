@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
-from typing import Any, Generic, TypeVar, cast, overload
+from typing import Any, Generic, Literal, TypeVar, cast, overload
 
 import attrs
 
@@ -12,12 +12,19 @@ from fluxstore.asking import make_query
 from fluxstore.calls import Read, Write
 from fluxstore.codec import Codec, Refusal, json_value
 from fluxstore.entity import Entity
-from fluxstore.errors import EntityError, RecordNotFoundError, UsageError
+from fluxstore.errors import (
+    BackendUnavailableError,
+    EntityError,
+    FluxstoreError,
+    RecordNotFoundError,
+    UsageError,
+)
 from fluxstore.query import Query
 from fluxstore.records import Delete, Intent, Put, Record, Residue
 
 T = TypeVar("T")
 D = TypeVar("D")
+R = TypeVar("R")
 _RAISE: Any = object()
 
 
@@ -25,6 +32,16 @@ class Results(list[T]):
     """What ``find`` returns: a list, and in ``cursor`` what continues it (``None`` at the end)."""
 
     cursor: str | None = None
+    stale: bool = False
+    """Whether the side that follows answered, as ``stale_ok=True`` allows."""
+
+
+@attrs.frozen
+class Answer(Generic[T]):
+    """What a read with ``stale_ok=True`` returns: a value, and whether it may be out of date."""
+
+    value: T
+    stale: bool = False
 
 
 class Records(Generic[T]):
@@ -42,27 +59,61 @@ class Records(Generic[T]):
     # reading
 
     @overload
-    def get(self, key: Any) -> T: ...
+    def get(self, key: Any, *, stale_ok: Literal[False] = ...) -> T: ...
     @overload
-    def get(self, key: Any, default: D) -> T | D: ...
-    def get(self, key: Any, default: Any = _RAISE) -> Any:
-        """Return the record of *key*; without it *default*, or ``RecordNotFoundError``."""
+    def get(self, key: Any, *, stale_ok: Literal[True]) -> Answer[T]: ...
+    @overload
+    def get(self, key: Any, default: D, *, stale_ok: Literal[False] = ...) -> T | D: ...
+    @overload
+    def get(self, key: Any, default: D, *, stale_ok: Literal[True]) -> Answer[T | D]: ...
+    def get(self, key: Any, default: Any = _RAISE, *, stale_ok: bool = False) -> Any:
+        """Return the record of *key*; without it *default*, or ``RecordNotFoundError``.
+
+        With *stale_ok*, an ``Answer``: where the authority is away, of the side that follows.
+        """
         plain = self._codec.key(key)
-        record = self._read.get((plain,)).get(plain)
+        if not stale_ok:
+            return self._one(self._read.get((plain,)), plain, default)
+        found, is_stale = self._or_stale(lambda read: read.get((plain,)))
+        return Answer(self._one(found, plain, default), is_stale)
+
+    def _one(self, found: Mapping[Any, Record], plain: Any, default: Any) -> Any:
+        record = found.get(plain)
         if record is not None:
             return self._codec.instance(record.values)
         if default is not _RAISE:
             return default
         raise self._not_found(plain)
 
-    def get_many(self, keys: Iterable[Any]) -> dict[Any, T]:
-        """Return the records of *keys* that there are, by key."""
+    @overload
+    def get_many(self, keys: Iterable[Any], *, stale_ok: Literal[False] = ...) -> dict[Any, T]: ...
+    @overload
+    def get_many(self, keys: Iterable[Any], *, stale_ok: Literal[True]) -> Answer[dict[Any, T]]: ...
+    def get_many(self, keys: Iterable[Any], *, stale_ok: bool = False) -> Any:
+        """Return the records of *keys* that there are, by key; *stale_ok* as in ``get``."""
         plain = [self._codec.key(key) for key in keys]
-        found = self._read.get(plain)
-        return {
+        found, is_stale = self._asked(lambda read: read.get(plain), stale_ok)
+        made = {
             self._codec.application_key(key): self._codec.instance(record.values)
             for key, record in found.items()
         }
+        return Answer(made, is_stale) if stale_ok else made
+
+    def _asked(self, ask: Callable[[Read], R], stale_ok: bool) -> tuple[R, bool]:
+        return self._or_stale(ask) if stale_ok else (ask(self._read), False)
+
+    def _or_stale(self, ask: Callable[[Read], R]) -> tuple[R, bool]:
+        """Return an answer, and whether it is one of the side that follows."""
+        try:
+            return ask(self._read), False
+        except BackendUnavailableError as error:
+            if self._read.stale is None:
+                raise
+            unavailable = error
+        try:
+            return ask(self._read.stale), True
+        except FluxstoreError as error:
+            raise unavailable from error
 
     def find(
         self,
@@ -72,26 +123,49 @@ class Records(Generic[T]):
         order_by: str | tuple[str, ...] = (),
         limit: int | None = None,
         after: str | None = None,
+        stale_ok: bool = False,
         **more: Any,
     ) -> Results[T]:
         """Return the records that meet every filter, ordered, the key last.
 
         A filter is ``field=value`` or ``field=`` one of ``fluxstore.ne, lt, le, gt, ge, one_of,
         is_null, contains, starts_with``. ``order_by="-due_date"`` descends; nulls come last either
-        way. With *limit*, ``results.cursor`` goes into *after* for the next page.
+        way. With *limit*, ``results.cursor`` goes into *after* for the next page. With *stale_ok*,
+        the side that follows answers where the authority is away, and ``results.stale`` says so.
         """
         query = make_query(
             self._codec, {**(filters or {}), **more}, order_by=order_by, limit=limit, after=after
         )
-        found = self._read.find(query)
+        found, is_stale = self._asked(lambda read: read.find(query), stale_ok)
         results = Results(self._codec.instance(record.values) for record in found.records)
-        results.cursor = found.cursor
+        results.cursor, results.stale = found.cursor, is_stale
         return results
 
-    def count(self, filters: Mapping[str, Any] | None = None, /, **more: Any) -> int:
-        """Return how many records meet every filter."""
-        asked = make_query(self._codec, {**(filters or {}), **more})
-        return self._read.count(Query(filters=asked.filters))
+    @overload
+    def count(
+        self,
+        filters: Mapping[str, Any] | None = None,
+        /,
+        *,
+        stale_ok: Literal[False] = ...,
+        **more: Any,
+    ) -> int: ...
+    @overload
+    def count(
+        self,
+        filters: Mapping[str, Any] | None = None,
+        /,
+        *,
+        stale_ok: Literal[True],
+        **more: Any,
+    ) -> Answer[int]: ...
+    def count(
+        self, filters: Mapping[str, Any] | None = None, /, *, stale_ok: bool = False, **more: Any
+    ) -> Any:
+        """Return how many records meet every filter; *stale_ok* as in ``get``."""
+        asked = Query(filters=make_query(self._codec, {**(filters or {}), **more}).filters)
+        found, is_stale = self._asked(lambda read: read.count(asked), stale_ok)
+        return Answer(found, is_stale) if stale_ok else found
 
     def extras(self, key: Any) -> dict[str, Any]:
         """Return the undeclared fields of a record and their JSON values."""

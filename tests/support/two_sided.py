@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, TypeVar
 
 import attrs
@@ -57,7 +58,10 @@ class Trouble:
 
 
 def troubled(trouble: Trouble) -> type:
-    """Return an adapter that has *trouble* when it is opened and when it is to follow."""
+    """Return an adapter that has *trouble* when it is opened, when it is to follow, and when asked.
+
+    A governed read is one of an authority; it is not struck by anything but being away.
+    """
 
     class Troubled(ReferenceAdapter):
         name = "troubled"
@@ -69,8 +73,33 @@ def troubled(trouble: Trouble) -> type:
             for collection in self._collections.values():
                 apply = collection.apply_if_newer
                 collection.apply_if_newer = _after(trouble, apply)  # type: ignore[method-assign]
+            self._away = {name: Away(one, trouble) for name, one in self._collections.items()}
+
+        def collection(self, entity: Any) -> Any:
+            return self._away[entity.name]
 
     return Troubled
+
+
+class Away:
+    """A collection whose governed reads fail while the backend is away."""
+
+    def __init__(self, inner: Any, trouble: Trouble) -> None:
+        self._inner, self._trouble = inner, trouble
+        self.governed = SimpleNamespace(
+            read=self._read("read"), find=self._read("find"), count=self._read("count")
+        )
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._inner, name)
+
+    def _read(self, name: str) -> Callable[[Any], Any]:
+        def call(asked: Any) -> Any:
+            if self._trouble.is_away:
+                raise BackendUnavailableError("is away", backend="two")
+            return getattr(self._inner.governed, name)(asked)
+
+        return call
 
 
 def _after(trouble: Trouble, call: Callable[..., T]) -> Callable[..., T]:

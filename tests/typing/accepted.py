@@ -9,7 +9,7 @@ from typing import Any, Literal, assert_type
 import attrs
 
 import fluxstore
-from fluxstore import Entity, Records, Results, Store, entity, entity_of, field
+from fluxstore import Answer, Entity, Records, Results, Store, entity, entity_of, field
 
 
 @entity("projects")
@@ -77,6 +77,13 @@ with fluxstore.open("fluxstore.toml") as store:
     assert_type(tasks.update("t1", status="done", expect=task), Task)
     assert_type(tasks.count(status="todo"), int)
     assert_type(tasks.extras("t1"), dict[str, Any])
+    assert_type(tasks.get("t1", stale_ok=True), Answer[Task])
+    assert_type(tasks.get("t1", stale_ok=True).value.is_late(), bool)
+    assert_type(tasks.get("t1", None, stale_ok=True), Answer[Task | None])
+    assert_type(tasks.get("t1", None, stale_ok=False), Task | None)
+    assert_type(tasks.get_many(["t1"], stale_ok=True), Answer[dict[Any, Task]])
+    assert_type(tasks.find(title="Ship", stale_ok=True).stale, bool)
+    assert_type(tasks.count(status="todo", stale_ok=True), Answer[int])
     tasks.delete("t1")
     store[Member].get(("p1", "u1")).role.upper()
     with store.transaction():

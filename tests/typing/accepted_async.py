@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, assert_type
 
 import fluxstore
-from fluxstore import AsyncRecords, AsyncStore, Results, entity
+from fluxstore import Answer, AsyncRecords, AsyncStore, Results, entity
 
 
 @entity("projects")
@@ -32,5 +32,10 @@ async def main() -> None:
         assert_type(await projects.update("p", name="x", expect=Project(id="p")), Project)
         assert_type(await projects.count(name="x"), int)
         assert_type(await projects.extras("p"), dict[str, Any])
+        assert_type(await projects.get("p", stale_ok=True), Answer[Project])
+        assert_type(await projects.get("p", None, stale_ok=True), Answer[Project | None])
+        assert_type(await projects.get_many(["p"], stale_ok=True), Answer[dict[Any, Project]])
+        assert_type((await projects.find(name="x", stale_ok=True)).stale, bool)
+        assert_type(await projects.count(name="x", stale_ok=True), Answer[int])
         async with store.transaction([Project]):
             await projects.delete("p")

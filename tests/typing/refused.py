@@ -52,6 +52,7 @@ store[5]  # E: No overload variant
 projects.get()  # E: All overload variants
 print(projects.get("p1").title)  # E: "Project" has no attribute "title"
 print(projects.get("p1", None).name)  # E: Item "None" of "Project | None" has no attribute "name"
+print(projects.get("p1", stale_ok=True).name)  # E: "Answer[Project]" has no attribute "name"
 projects.create("p1")  # E: incompatible type "str"; expected "Project"
 projects.create(Number(id=1))  # E: incompatible type "Number"; expected "Project"
 projects.put({"id": "p1"})  # E: expected "Project"

@@ -22,6 +22,7 @@ from fluxstore_phases.retaining import Retaining
 from fluxstore_phases.settings import Settings
 from fluxstore_phases.shadow import Shadow
 from fluxstore_phases.sides import Sides
+from fluxstore_phases.stale import StaleReads
 from fluxstore_phases.watch import Watcher
 from fluxstore_phases.writing import Followed, Noted
 
@@ -43,6 +44,7 @@ class Beside:
         self.relaying = Relaying(self.watcher, carried=self._carried)
         self.retaining = Retaining(self.sides, settings.retention)
         self.shadow = Shadow(self.sides.adapter, reports=routing.reports)
+        self.stale = StaleReads(self.sides.adapter)
         self.legs = {side: self._leg_to(side) for side in Side}
         self.followed = {side: self._followed(side) for side in Side}
         self._told: set[tuple[str, str]] = set()
@@ -174,6 +176,7 @@ class Beside:
             self.relaying,
             self.retaining,
             self.shadow,
+            self.stale,
             *self.legs.values(),
         )
         for one in attendants:

@@ -100,7 +100,7 @@ def sampled(read: Read, shadow: Shadow, entity: Entity, *, side: Side, share: fl
             offer(Glance(entity, side, query=query, found=found))
         return found
 
-    return Read(get=get, find=find, count=read.count)
+    return attrs.evolve(read, get=get, find=find)
 
 
 def _is_comparable(query: Query, found: Found) -> bool:

@@ -14,7 +14,7 @@ from fluxstore.cli.render import count, duration
 from fluxstore.errors import FluxstoreError
 from fluxstore.migration import facts, relay
 from fluxstore.migration.steering import is_running
-from fluxstore_phases import completing, divergences, evidence, leg
+from fluxstore_phases import completing, divergences, evidence, leg, stale
 from fluxstore_phases.phases import Side, phase_of
 from fluxstore_phases.settings import Settings
 from fluxstore_phases.showing import next_step, shut_gates
@@ -37,11 +37,25 @@ def _status(sides: Sides, settings: Settings) -> Told:
     except FluxstoreError as error:
         return _without_one_side(sides, error)
     lines = [line for one in found for line in _lines(one)]
+    answers = _stale(sides)
+    lines += _stale_lines(answers)
     moving = [one for one in found if one["number"] or not one["done"]]
     steps = list(dict.fromkeys(f"{_prefix(one)}{one['next']}" for one in moving))
     problems = [f"{one['scope']}: {problem}" for one in found for problem in one["problems"]]
-    data = {"scopes": found, "next": "; ".join(steps)}
+    data = {"scopes": found, "stale_reads": answers, "next": "; ".join(steps)}
     return Told(data, lines, problems)
+
+
+def _stale(sides: Sides) -> dict[str, Any] | None:
+    """Return how many stale answers callers took, from the sides that can be asked."""
+    reached = [side for side in BOTH if not _controls(sides, side)[1]]
+    return stale.told(sides.adapter(side).ledger for side in reached)
+
+
+def _stale_lines(said: dict[str, Any] | None) -> Iterator[str]:
+    if said:
+        ago = duration(said["age_seconds"])
+        yield f"  {count(said['count'], 'stale answer')} given on demand, the last {ago} ago"
 
 
 def _prefix(one: dict[str, Any]) -> str:
@@ -62,6 +76,8 @@ def _without_one_side(sides: Sides, error: FluxstoreError) -> Told:
         }
         words = ", ".join(f"{scope} {told(one)}" for scope, one in controls.items())
         lines.append(f"{name}: {problem or words or 'nothing is written down yet'}")
+    said["stale_reads"] = _stale(sides)
+    lines += _stale_lines(said["stale_reads"])
     code = error.exit_code or exits.UNAVAILABLE
     return Told({**said, "next": "fluxstore doctor"}, lines, [str(error)], code)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import attrs
+
 from fluxstore.calls import Backends, Read, Routing, Write
 from fluxstore.entity import Entity
 from fluxstore.routing import read_from, write_to
@@ -25,7 +27,10 @@ def bind_read(entity: Entity, collections: Backends, routing: Routing) -> Read:
         entity.name, beside.sides.adapter(here).ledger, lambda: beside.sides.adapter(there).ledger
     )
     read = governed(collection, deciding)
-    if place.compared_with is None or not settings.shadow_reads:
+    if place.compared_with is None:
+        return read
+    read = attrs.evolve(read, stale=beside.stale.of(entity, there))
+    if not settings.shadow_reads:
         return read
     return sampled(read, beside.shadow, entity, side=here, share=settings.shadow_reads)
 

@@ -37,15 +37,17 @@ def work() -> None:
             Path(job.ready).touch()
         stop = Path(job.stop) if job.stop else None
 
-        def act(thread: int) -> None:
-            Actor(store[job.entity], history, job, thread).run(
-                lambda: bool(stopping) or (stop is not None and stop.exists())
-            )
+        actors = [Actor(store[job.entity], history, job, n) for n in range(job.threads)]
+        if job.is_interrupted:
+            signal.signal(signal.SIGINT, lambda *_: actors[0].interrupt())
 
-        others = [threading.Thread(target=act, args=(n,)) for n in range(1, job.threads)]
+        def act(actor: Actor) -> None:
+            actor.run(lambda: bool(stopping) or (stop is not None and stop.exists()))
+
+        others = [threading.Thread(target=act, args=(actor,)) for actor in actors[1:]]
         for other in others:
             other.start()
-        act(0)
+        act(actors[0])
         for other in others:
             other.join()
     history.close()

@@ -67,6 +67,24 @@ def test_a_mark_made_meanwhile_stays() -> None:
     assert same(both, Note)
 
 
+def test_a_mark_of_a_write_behind_what_is_carried_stays() -> None:
+    both = pair()
+    both.write(Note(id=1, text="one"))
+    ledger = both.origin.adapter.ledger
+    operations = ledger.operations
+
+    def late(*asked):
+        found = operations(*asked)
+        ledger.operations = operations
+        both.write(Note(id=1, text="two"))
+        return found
+
+    ledger.operations = late
+    carried = carry(*both.adapters, NOTES, ledger.marks("notes", 10), epoch=EPOCH)
+    assert (1, 0) == (carried.applied, carried.cleared)
+    assert [1] == both.marks(Note)
+
+
 def test_what_the_follower_has_already_is_newer_and_its_mark_goes() -> None:
     both = pair()
     both.write(Note(id=1))

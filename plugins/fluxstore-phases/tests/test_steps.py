@@ -2,13 +2,31 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
+
+import attrs
 import pytest
-from phase_changes import ENTITIES, ends, fill_back, marks, phase, remove, roles, texts, walk, write
+from phase_changes import (
+    ENTITIES,
+    control,
+    ends,
+    fill_back,
+    marks,
+    phase,
+    remove,
+    roles,
+    sqlite,
+    texts,
+    walk,
+    write,
+)
 
 from fluxstore.errors import BackendUnavailableError, GateError, LeaseError, StalePhaseError
 from fluxstore.migration import relay
 from fluxstore_phases import archiving, completing
 from fluxstore_phases.phases import Side
+from fluxstore_phases.reading import Deciding
 from fluxstore_phases.standing import ALL
 from fluxstore_phases.steps import Walk
 
@@ -273,3 +291,65 @@ def test_a_source_whose_marks_were_dropped_is_filled_again_before_it_answers(sid
     Walk(sides).to(phase(3))
 
     assert {"a": "y"} == texts(sides, SOURCE)
+
+
+def test_a_migration_begins_without_the_books_of_an_earlier_one(sides):
+    walk(sides, 1)
+    write(sides, SOURCE, "a", "x")
+    remove(sides, SOURCE, "a")
+    standing = sides.standing(ALL)
+    sides.turn(TARGET, ALL, standing.target, None)  # as if whoever left had kept its books
+    sides.turn(SOURCE, ALL, standing.source, control(9, "authority", "off", ""))
+    walk(sides, 1)
+
+    assert {} == sides.adapter(SOURCE).ledger.versions("notes", ["a"])
+    assert 0 == marks(sides, SOURCE)
+
+
+def test_nothing_is_archived_before_it_has_what_was_written(tmp_path, monkeypatch):
+    monkeypatch.setattr(archiving, "PATIENCE_SECONDS", 0.1)
+    with ends(tmp_path, one=sqlite, two=sqlite) as both:
+        sides = both.sides()
+        write(sides, SOURCE, "there", "is a table")
+        walk(sides, 4)
+        with closing(sqlite3.connect(tmp_path / "one.db")) as other:
+            other.execute("CREATE UNIQUE INDEX nobody_else ON notes (text)")
+        write(sides, TARGET, "a", "the same")
+        write(sides, TARGET, "b", "the same")
+
+        with pytest.raises(GateError, match="changes of notes from before phase 5"):
+            Walk(sides).to(phase(5))
+
+        assert ["follower", "authority"] == roles(sides)
+        assert 0 < marks(sides, TARGET)
+
+
+def test_finalized_nothing_is_kept_for_a_way_back(sides):
+    walk(sides, 4)
+    write(sides, TARGET, "a", "x")
+    remove(sides, TARGET, "a")
+    walk(sides, 5)
+    before = sides.standing(ALL).epoch
+    epoch = completing.finalize(sides, ALL)
+
+    assert before < epoch
+    assert {} == sides.adapter(TARGET).ledger.versions("notes", ["a"])
+    assert 0 == marks(sides, TARGET)
+
+
+def test_a_read_is_refused_where_the_sides_changed_places_meanwhile(sides):
+    write(sides, SOURCE, "a", "x")
+    walk(sides, 3)
+    standing = sides.standing(ALL)
+    deciding_now = attrs.evolve(standing.source, epoch=standing.epoch + 1, role="committing")
+    sides.turn(SOURCE, ALL, standing.source, deciding_now)
+    here, there = (sides.adapter(side).ledger for side in (SOURCE, TARGET))
+    reads = Deciding("notes", here, lambda: there)
+
+    def late(_):
+        sides.turn(SOURCE, ALL, deciding_now, attrs.evolve(deciding_now, role="follower"))
+        return "an answer that is no longer right"
+
+    assert "right" == reads.read(lambda _: "right", "a")
+    with pytest.raises(StalePhaseError):
+        reads.read(late, "a")

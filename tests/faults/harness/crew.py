@@ -41,6 +41,7 @@ class Worker:
     """One worker: its job, and the process that does it now."""
 
     job: Job
+    environment: Mapping[str, str] = attrs.field(factory=dict)
     process: subprocess.Popen[bytes] | None = None
     lives: int = 0
 
@@ -54,12 +55,18 @@ class Crew:
         self.folder = project.folder / "crew"
         self.folder.mkdir(exist_ok=True)
         self.workers: dict[str, Worker] = {}
-        self.environment: Mapping[str, str] = {}
         self.before: list[Call] = []
         """What had happened before the crew began."""
 
-    def start(self, name: str, keys: Sequence[str], **job: object) -> None:
-        """Start a worker of that name."""
+    def start(
+        self,
+        name: str,
+        keys: Sequence[str],
+        *,
+        environment: Mapping[str, str] | None = None,
+        **job: object,
+    ) -> None:
+        """Start a worker of that name; *environment* is what it finds beside what all do."""
         made = Job(
             config=str(self.project.config),
             worker=name,
@@ -68,7 +75,8 @@ class Crew:
             seed=self.seed,
             stop=str(self.folder / "stop"),
         )
-        self.workers[name] = Worker(attrs.evolve(made, **job))  # type: ignore[arg-type]
+        own = attrs.evolve(made, **job)  # type: ignore[arg-type]
+        self.workers[name] = Worker(own, environment or {})
         self.again(name)
 
     def again(self, name: str) -> None:
@@ -88,7 +96,7 @@ class Crew:
             worker.process = subprocess.Popen(
                 [*self.prefix, sys.executable, str(PROGRAM), str(file)],
                 cwd=self.project.folder,
-                env=self._environment(),
+                env=self._environment() | dict(worker.environment),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -97,7 +105,7 @@ class Crew:
 
     def _environment(self) -> dict[str, str]:
         path = os.pathsep.join([str(PROGRAM.parent), os.environ.get("PYTHONPATH", "")])
-        return {**self.project.environment, "PYTHONPATH": path, **self.environment}
+        return {**self.project.environment, "PYTHONPATH": path}
 
     def ready(self, *names: str, seconds: float = _END_SECONDS) -> None:
         """Wait until the named workers, or all, have their stores open."""

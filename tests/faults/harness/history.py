@@ -22,6 +22,9 @@ Outcome = Literal["ok", "fail", "unknown"]
 Entries = tuple[str, ...]
 """A record's list: the id of the operation that created it, then those that appended to it."""
 
+Script = tuple[tuple[Verb, str], ...]
+"""What a process is to do: verbs and keys."""
+
 NEVER = 2**63 - 1
 
 
@@ -47,6 +50,8 @@ class Call:
     repeated: bool = False
     """Sent more than once, because an answer was lost: what it saw may be later than its effect."""
     error: str = ""
+    interrupted: bool = False
+    """A signal ended it."""
 
     def as_begun(self) -> Call:
         """Return it as if nobody knew how it ended."""

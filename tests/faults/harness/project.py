@@ -36,6 +36,7 @@ BACKENDS = {
 adapter = "json"
 path = "{data}"
 checkpoint = "{checkpoint}"
+{json}
 [backends.json.entities.logbooks]
 file = "logbooks.json"
 records = "logbooks"
@@ -79,6 +80,9 @@ class Setup:
     statement_timeout: str = "5s"
     policy: str = ""
     """More lines of ``[policy]``."""
+    json: str = ""
+    """More lines of ``[backends.json]``."""
+    entities: str = ENTITIES
 
 
 class Project:
@@ -102,7 +106,7 @@ class Project:
         for each in (folder, self.data):
             each.mkdir(parents=True, exist_ok=True)
         self.config = folder / "fluxstore.toml"
-        (folder / "entities.py").write_text(ENTITIES)
+        (folder / "entities.py").write_text(setup.entities)
         chosen = attrs.asdict(setup) | {"data": self.data, "database": database or self.data}
         tables = [POLICY, BACKENDS[setup.source], BACKENDS[setup.target]]
         self.config.write_text("".join(table.format_map(chosen) for table in tables))

@@ -6,12 +6,13 @@ from collections.abc import Callable
 
 import attrs
 
-from harness import disks, strace
+from harness import clocks, disks, strace
 from harness.stage import Case, Stage
 
 NEEDS: dict[str, Callable[[], str]] = {
     "strace": strace.why_not,
     "mount": disks.why_not,
+    "clock": clocks.why_not,
     "xfs": lambda: disks.why_not("xfs"),
 }
 

@@ -26,15 +26,31 @@ class Server:
 
     def __init__(self, folder: Path) -> None:
         """Make the server in *folder*, which other users of the machine can reach, and start it."""
+        self.folder = folder
         self._server = EmbeddedServer(folder)
         self.conninfo = self._server.start()
 
-    def new_database(self) -> str:
-        """Make an empty database and return its conninfo."""
+    def new_database(self, options: LiteralString = "") -> str:
+        """Make an empty database, by *options* of CREATE DATABASE, and return its conninfo."""
         name = f"faults_{secrets.token_hex(6)}"
+        make = sql.SQL("CREATE DATABASE {} " + options).format(sql.Identifier(name))
         with psycopg.connect(self.conninfo, autocommit=True) as connection:
-            connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+            connection.execute(make)
         return make_conninfo(self.conninfo, dbname=name)
+
+    @property
+    def data(self) -> Path:
+        """Its data directory."""
+        return self._server.data
+
+    def tablespace(self, name: str, place: Path) -> None:
+        """Let databases be in a folder of the server's user's."""
+        owner = self.data.stat()
+        os.chown(place, owner.st_uid, owner.st_gid)
+        place.chmod(0o700)
+        make = sql.SQL("CREATE TABLESPACE {} LOCATION {}")
+        with psycopg.connect(self.conninfo, autocommit=True) as connection:
+            connection.execute(make.format(sql.Identifier(name), sql.Literal(str(place))))
 
     @property
     def socket(self) -> str:

@@ -138,14 +138,17 @@ class Stage:
         data: Path | None = None,
         database: Path | None = None,
         proxy: Proxy | None = None,
+        dsn: str = "",
         **setup: Any,
     ) -> Project:
         """Return a new project with the case's backends, in phase ``off``.
 
-        PostgreSQL is reached through *proxy*, where there is one.
+        PostgreSQL is reached through *proxy*, where there is one; without a *dsn*, it is the
+        run's own.
         """
         chosen = Setup(source=self.case.source, target=self.case.target, **setup)
-        dsn = self.server.new_database() if "postgres" in {chosen.source, chosen.target} else ""
+        if not dsn and "postgres" in {chosen.source, chosen.target}:
+            dsn = self.server.new_database()
         if proxy is not None:
             dsn = make_conninfo(dsn, host="127.0.0.1", port=proxy.port)
         return Project(self.place("project"), chosen, data=data, database=database, dsn=dsn)
@@ -179,6 +182,17 @@ class Stage:
         if backfilled or self.case.authority == "json":
             wrong += project.misplaced(found)
         wrong += [str(violation) for violation in judge(calls)]
+        self.note(calls=len(calls))
+        self.require(not wrong, *wrong)
+
+    def judge_alone(self, project: Project, calls: Sequence[Call]) -> None:
+        """Judge what callers did and saw where the other side is out of order: it is not looked at.
+
+        No call may have failed.
+        """
+        found = {key: entries for key, (_, entries) in project.records(self.case.source).items()}
+        calls = [*calls, *last_looks(found, {call.key for call in calls})]
+        wrong = [*failures(calls), *map(str, judge(calls))]
         self.note(calls=len(calls))
         self.require(not wrong, *wrong)
 

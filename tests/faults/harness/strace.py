@@ -14,6 +14,7 @@ FILE_CALLS = (
     "ftruncate,fallocate,flock,mkdir"
 )
 NETWORK_CALLS = "sendto,recvfrom,connect"
+COMMITTING_CALLS = "fdatasync,fsync,rename,renameat,renameat2"
 HIT = "INJECTED"
 
 

@@ -24,7 +24,7 @@ from fluxstore.errors import (
     RecordNotFoundError,
 )
 from fluxstore.verbs import Records
-from harness.history import History, Verb
+from harness.history import History, Script, Verb
 
 REFUSALS = ("RecordExistsError", "RecordNotFoundError", "ConflictError")
 """Errors that an application asks for: no failed call."""
@@ -43,13 +43,15 @@ class Job:
     seed: int = 0
     entity: str = "logbooks"
     mixture: Mapping[str, int] = MIXTURE
-    script: tuple[tuple[Verb, str], ...] = ()
+    script: Script = ()
     steps: int | None = None
     threads: int = 1
     steps_per_second: float = 0.0
     """0: as fast as it goes."""
     patience_seconds: float = 30.0
     """How long an unknown outcome is asked for again."""
+    is_interrupted: bool = False
+    """Whether SIGINT ends the call that it meets, instead of the process."""
     ready: str = ""
     """A file that is made once the store is open."""
     stop: str = ""
@@ -66,6 +68,7 @@ class Actor:
         self._random = Random(f"{job.seed} {self._name}")
         self._number = 0
         self._absent: list[str] = []
+        self._is_calling = False
 
     def run(self, stopped: Callable[[], bool]) -> None:
         """Do the job's script, or steps at random, at its pace, until told to stop."""
@@ -94,7 +97,17 @@ class Actor:
         self._history.begin(op, verb, key)
         told = _Told()
         with self._saying(op, told):
-            getattr(self, f"_{verb}")(op, key, told)
+            try:
+                self._is_calling = True
+                getattr(self, f"_{verb}")(op, key, told)
+            finally:
+                self._is_calling = False
+
+    def interrupt(self) -> None:
+        """End the call that is under way in this thread, as Ctrl-C does; nothing else."""
+        if self._is_calling:
+            self._is_calling = False
+            raise KeyboardInterrupt
 
     @contextmanager
     def _saying(self, op: str, told: _Told) -> Iterator[None]:
@@ -104,6 +117,8 @@ class Actor:
             unknown = isinstance(error, OutcomeUnknown) or told.repeated
             told.outcome = "unknown" if unknown else "fail"
             told.error = f"{type(error).__name__}: {error}"
+        except KeyboardInterrupt:
+            told.outcome, told.interrupted, told.saw = "unknown", True, False
         except Exception as error:  # noqa: BLE001 - a bug, told as such
             told.outcome, told.error = "unknown", f"bug: {type(error).__name__}: {error}"
         self._history.end(op, **told.line())
@@ -168,7 +183,7 @@ class _Told:
     def __init__(self) -> None:
         self.outcome = "ok"
         self.error = ""
-        self.repeated = False
+        self.repeated = self.interrupted = False
         self.saw = False
         self.entries: Sequence[str] | None = None
         self.exists: bool | None = None
@@ -191,7 +206,7 @@ class _Told:
             self._conflicted = True
 
     def line(self) -> dict[str, Any]:
-        said = ("outcome", "error", "repeated", "saw", "entries")
+        said = ("outcome", "error", "repeated", "interrupted", "saw", "entries")
         refused = {} if self.exists is None else {"exists": self.exists}
         return {name: getattr(self, name) for name in said if getattr(self, name)} | refused
 

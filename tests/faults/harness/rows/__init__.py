@@ -3,17 +3,31 @@
 from harness.row import Row
 from harness.rows import (
     backfills,
+    callers,
     crashes,
     disks,
     interruptions,
     journeys,
     races,
+    rules,
     servers,
     soak,
     switches,
 )
 
-_FILES = (backfills, crashes, disks, interruptions, journeys, races, servers, soak, switches)
+_FILES = (
+    backfills,
+    callers,
+    crashes,
+    disks,
+    interruptions,
+    journeys,
+    races,
+    rules,
+    servers,
+    soak,
+    switches,
+)
 ROWS: tuple[Row, ...] = tuple(
     sorted((row for file in _FILES for row in file.ROWS), key=lambda row: row.id)
 )

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import time
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 from harness import strace
-from harness.crew import wait_until
+from harness.crew import Crew, wait_until
 from harness.disks import Disk
-from harness.history import Call, Verb
+from harness.history import Call, Script
 from harness.migration import Migration
 from harness.row import Row
 from harness.stage import Case, Stage
 
 OLD = ("old0", "old1", "old2")
-SCRIPT: tuple[tuple[Verb, str], ...] = (
+SCRIPT: Script = (
     ("create", "new"),
     ("append", "old1"),
     ("delete", "old2"),
@@ -68,14 +70,51 @@ def cut_once(stage: Stage, disk: Disk) -> None:
     for number in range(3):
         crew.start(f"w{number}", (*OLD, "new"), patience_seconds=0)
     crew.ready()
-    lines = crew.bytes_so_far() + stage.random.randrange(40_000)
+    cut_at = cut_soon(crew, disk, stage.random.randrange(40_000))
+    stage.note(cuts=1)
+    stage.judge(project, [*before, *until(cut_at, crew.history())])
+
+
+def cut_soon(crew: Crew, disk: Disk, more_bytes: int) -> int:
+    """Cut the power of a disk once the crew has got on; return the moment before it."""
+    lines = crew.bytes_so_far() + more_bytes
     wait_until(lambda: crew.bytes_so_far() > lines, "the writers get on")
-    cut_at = time.monotonic_ns()
+    moment = time.monotonic_ns()
     disk.cut_power()
     crew.kill_all()
     disk.restart()
-    stage.note(cuts=1)
-    stage.judge(project, [*before, *until(cut_at, crew.history())])
+    return moment
+
+
+def cut_at_a_commit(stage: Stage) -> None:
+    """Cut the power while the ledger commits or the file is replaced, with nobody following.
+
+    Each flush and each rename is late, so that one of them is nearly always under way. What was
+    acknowledged must have left its mark: once the follower is back, both sides are equal.
+    """
+    for _ in range(stage.short_or_full(2, 100)):
+        disk = stage.disk()
+        place = disk.place / "data"
+        project = stage.project(data=place, checkpoint="every write")
+        before = project.preload(OLD)
+        Migration(project).reach(stage.case.phase)
+        late = strace.delayed(strace.COMMITTING_CALLS, 20_000, project.folder / "strace.log")
+        crew = stage.crew(project, late)
+        with stage.server.down():
+            crew.start("w0", (*OLD, "new"), patience_seconds=0)
+            crew.start("w1", (*OLD, "new"), patience_seconds=0)
+            crew.ready()
+            moment = cut_soon(crew, disk, 4000 + stage.random.randrange(4000))
+            stage.require(_is_whole(place / "logbooks.json"), "the user's file is torn")
+        stage.note(cuts=1)
+        stage.judge(project, [*before, *until(moment, crew.history())])
+        disk.unmount()
+        if stage.out_of_time:
+            return
+
+
+def _is_whole(file: Path) -> bool:
+    return isinstance(json.loads(file.read_bytes())["logbooks"], list)
 
 
 def until(moment: int, calls: Sequence[Call]) -> Iterator[Call]:
@@ -93,6 +132,15 @@ ROWS = (
         lambda stage: sweep(stage, strace.FILE_CALLS),
         (Case("json"), Case("sqlite", "json")),
         needs=("strace",),
+    ),
+    Row(
+        "F19",
+        "power cut while the ledger commits or the file is replaced",
+        "T2",
+        "every acknowledged write and its mark are there, the user's file is whole",
+        cut_at_a_commit,
+        (Case("json", "postgres", "dual_write"),),
+        needs=("mount", "strace"),
     ),
     Row(
         "F16",

@@ -1,4 +1,4 @@
-"""Folders of JSON files in shapes that are not Flux Studio's: a blog, a shop, an inventory."""
+"""Folders of JSON files in shapes that are not Flux Studio's: a blog, a shop, a club, …"""
 
 from __future__ import annotations
 
@@ -122,9 +122,26 @@ def _uuid(kind: int, at: int) -> str:
     return str(UUID(int=(kind << 96) + (4 << 76) + (10 << 60) + at))
 
 
+def club(folder: Path) -> Path:
+    """Records in objects under their keys: a whole file, in wrappers, the key inside or not."""
+    members = {
+        f"m{at}": {"name": f"Member {at}", "joinedOn": f"2025-0{at}-01", "homeGround": "g2"}
+        for at in (3, 1, 2)
+    }
+    grounds = {
+        f"g{at}": {"id": f"g{at}", "size": at, "games": [{"id": at * 10 + n} for n in range(at)]}
+        for at in range(1, 4)
+    }
+    scores = {str(at): {"memberId": f"m{at % 3 + 1}", "points": at} for at in (12, 7, 100, 1)}
+    scores["7"]["note"] = "undeclared elsewhere"
+    _write(folder / "members.json", members)
+    _write(folder / "club.json", {"version": 2, "grounds": grounds, "scores": scores, "x": {}})
+    return folder
+
+
 def _write(path: Path, value: Any) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(value, indent=2, ensure_ascii=False) + "\n", "utf-8")
 
 
-FOLDERS = {"blog": blog, "shop": shop, "inventory": inventory}
+FOLDERS = {"blog": blog, "shop": shop, "inventory": inventory, "club": club}

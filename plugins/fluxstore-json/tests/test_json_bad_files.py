@@ -11,6 +11,7 @@ import pytest
 from fluxstore.adapter import Use
 from fluxstore.errors import UnreadableRecordError
 from fluxstore.records import Delete, Intent, Put, Reason
+from fluxstore_json.settings import EntitySettings
 
 GOOD = {"id": "good", "name": "Ada"}
 BOM = b"\xef\xbb\xbf"
@@ -274,3 +275,19 @@ def test_one_line_of_fifty_megabytes_is_read_in_little_memory(data):
 
     assert 100_000 == count
     assert peak < 16 * 1024 * 1024
+
+
+def test_a_bad_record_of_one_entity_is_none_of_anothers_in_the_same_file(data):
+    shapes = {
+        "users": EntitySettings(file="db.json", records="users"),
+        "projects": EntitySettings(file="db.json", records="projects"),
+    }
+    bad = '[{"id": "a", "name": NaN}, {"id": "b", "id": "b"}]'
+    data.write("db.json", '{"users": ' + bad + ', "projects": [{"id": "p"}]}')
+    adapter = data.open(Use.SOURCE, shapes=shapes)
+    users, projects = (adapter.collection(data.entities[name]) for name in shapes)
+
+    assert ["p"] == [record.key for record in projects.scan(None, 9).records]
+    assert 2 == len(users.scan(None, 9).rejected)
+    data.write("db.json", b'{"users": null, "projects": [{"id": "p"}]}')
+    assert ["p"] == [record.key for record in projects.scan(None, 9).records]

@@ -47,7 +47,7 @@ class Filler:
         starts: dict[Path, int] = {}
         first: dict[Path, int] = {}
         readers = {path: self._forms[place.name].reader for path, place in self._roots.items()}
-        for event in file.walk(list(readers), readers.__getitem__):
+        for event in file.walk(readers):
             match event:
                 case Start(path, offset):
                     starts[path] = offset

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any, TypeAlias
 
 import attrs
@@ -66,9 +66,12 @@ class Position:
 class Walk:
     """One walk over one file; ``TextError`` for what is no JSON, or not of the expected shape."""
 
-    def __init__(self, descriptor: int, paths: Sequence[Path], reader: Callable[[Path], Reader]):
-        """Find the arrays at *paths*; *reader* gives for each how it is read."""
-        self._descriptor, self._paths, self._reader = descriptor, tuple(paths), reader
+    def __init__(
+        self, descriptor: int, readers: Mapping[Path, Reader], wanted: Collection[Path] | None
+    ) -> None:
+        """Find the arrays that *readers* has paths of; those *wanted* (all) must be there."""
+        self._descriptor, self._readers = descriptor, readers
+        self._wanted = tuple(readers) if wanted is None else tuple(wanted)
         self._window = Window(descriptor)
 
     def events(self, position: Position | None = None) -> Iterator[Event]:
@@ -94,18 +97,23 @@ class Walk:
             raise TextError(0, "JSON expected, nothing found: an empty file is not an empty list")
 
     def _value(self, path: Path) -> Iterator[Event]:
-        if path in self._paths:
-            shape = self._reader(path).shape
+        if path in self._wanted or self._is_another(path):
+            shape = self._readers[path].shape
             problem = f"{shape.words} of records expected{_at(path)}"
             self._window.expect(shape.opening, f"{problem}{self._hint(shape)}")
             yield Start(path, self._window.start)
             yield from self._array(path, 0)
-        elif any(path == wanted[: len(path)] for wanted in self._paths):
-            inside = ", ".join(".".join(wanted) for wanted in self._paths)
+        elif any(path == wanted[: len(path)] for wanted in self._wanted):
+            inside = ", ".join(".".join(wanted) for wanted in self._wanted)
             self._window.expect(b"{", f"an object that holds {inside} expected{_at(path)}")
             yield from self._members(path, set())
         else:
             yield Beside(path, self._raw())
+
+    def _is_another(self, path: Path) -> bool:
+        """Tell whether others' records are there: in blocks, and a bad one is not the file's."""
+        reader = self._readers.get(path)
+        return reader is not None and self._window.skip_space() == reader.shape.opening
 
     def _hint(self, shape: Shape) -> str:
         """Return what to write where the records are held in another way."""
@@ -115,7 +123,7 @@ class Walk:
         return f', or shape = "{other}" for this entity' if is_other else ""
 
     def _array(self, path: Path, index: int) -> Iterator[Event]:
-        for block in blocks(self._window, self._reader(path), index):
+        for block in blocks(self._window, self._readers[path], index):
             yield Some(path, block)
         yield End(path, self._window.start - 1)
 
@@ -132,7 +140,7 @@ class Walk:
         self._require(path, seen)
 
     def _require(self, path: Path, seen: set[str]) -> None:
-        for wanted in self._paths:
+        for wanted in self._wanted:
             inside = len(wanted) > len(path) and wanted[: len(path)] == path
             if inside and wanted[len(path)] not in seen:
                 found = ", ".join(sorted(seen)[:8]) or "nothing"

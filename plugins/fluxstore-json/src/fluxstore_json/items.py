@@ -79,15 +79,16 @@ class Items:
         self._may_pass = may_pass
         self._file, self._form = file, forms[place.name]
         self._chain = [forms[each.name] for each in chain(place)]
+        roots = (form for form in forms.values() if form.place.parent is None)
+        self._readers = {f.place.path: f.reader for f in roots if f.place.file == place.file}
         self._number = 0
 
     def blocks(self, spot: Spot | None = None) -> Iterator[Block]:
         """Yield the blocks of the outermost array, and read on to the end of the file."""
-        root = self._chain[0]
-        path = root.place.path
+        path = self._chain[0].place.path
         position = Position(path, spot.offset, spot.index) if spot else None
-        for event in self._file.walk([path], lambda _: root.reader, position):
-            if isinstance(event, Some):
+        for event in self._file.walk(self._readers, wanted=[path], position=position):
+            if isinstance(event, Some) and event.path == path:
                 yield event.block
 
     def __call__(self, spot: Spot | None = None) -> Iterator[Item]:

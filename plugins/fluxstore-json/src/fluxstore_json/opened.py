@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping
 
 import attrs
 import xxhash
@@ -63,13 +63,17 @@ class OpenFile:
 
     def walk(
         self,
-        paths: Sequence[Path],
-        reader: Callable[[Path], Reader],
+        readers: Mapping[Path, Reader],
+        *,
+        wanted: Collection[Path] | None = None,
         position: Position | None = None,
     ) -> Iterator[Event]:
-        """Yield what is in the file; ``UnreadableRecordError`` where it is not of that shape."""
+        """Yield what is in the file; ``UnreadableRecordError`` where it is not of that shape.
+
+        Of what *readers* are for, only *wanted* (all, if not given) must be there.
+        """
         try:
-            yield from Walk(self.descriptor, paths, reader).events(position)
+            yield from Walk(self.descriptor, readers, wanted).events(position)
         except TextError as error:
             raise self.refused(error) from None
         except OSError as error:

@@ -36,15 +36,21 @@ class KernelLock:
             raise HeldError(self._held_by(timeout_seconds)[0], next_step=_NEXT_STEP)
 
     def is_acquired(self, timeout_seconds: float) -> bool:
-        """Hold the lock once it is free; tell whether that was in time."""
+        """Hold the lock once it is free; tell whether that was in time.
+
+        Whatever ends this, ``release`` lets go of what is held by then.
+        """
         while True:
             descriptor = self._open()
-            if not _try(descriptor) and not _wait(descriptor, timeout_seconds):
-                return False
-            if self._is_the_file(descriptor):
-                self._descriptor = descriptor
-                return True
-            os.close(descriptor)  # somebody replaced the file while we waited for the old one
+            try:
+                if not _try(descriptor) and not _wait(descriptor, timeout_seconds):
+                    return False
+                if self._is_the_file(descriptor):  # else it was replaced while we waited
+                    self._descriptor = descriptor
+                    return True
+            finally:
+                if self._descriptor != descriptor:
+                    os.close(descriptor)
 
     def refused(self, seconds: float) -> LeaseError:
         """Return the error for somebody who would not wait longer; it names who holds the lock."""
@@ -65,10 +71,14 @@ class KernelLock:
         return False
 
     def release(self) -> None:
-        """Let go."""
-        descriptor, self._descriptor = self._descriptor, None
-        if descriptor is not None:
+        """Let go, where it is held."""
+        descriptor = self._descriptor
+        if descriptor is None:
+            return
+        try:
             fcntl.flock(descriptor, fcntl.LOCK_UN)  # a child forked meanwhile may hold it open
+        finally:
+            self._descriptor = None
             os.close(descriptor)
 
     def _open(self) -> int:
@@ -100,14 +110,11 @@ def _wait(descriptor: int, timeout_seconds: float) -> bool:
     """Queue in the kernel, in a thread of its own: a blocked flock has no timeout."""
     waiter = _Waiter(os.dup(descriptor))
     try:
-        held = waiter.held_within(timeout_seconds)
+        return waiter.held_within(timeout_seconds)
     except BaseException:
-        waiter.abandon()
-        os.close(descriptor)
+        if not waiter.abandon():  # it came at that moment: closing what we have lets go of it
+            fcntl.flock(descriptor, fcntl.LOCK_UN)
         raise
-    if not held:
-        os.close(descriptor)
-    return held
 
 
 class _Waiter:

@@ -72,7 +72,9 @@ class _Job(Generic[T]):
     def __init__(self, work: Callable[[Transaction], T], *, alone: bool = False) -> None:
         self.work, self.alone = work, alone
         self.woken = threading.Event()
-        self.leads = False
+        self.leads = self.is_queued = False
+        self.served: list[_Job[Any]] = []
+        """Whose threads this one has to wake."""
         self.value: T | None = None
         self.error: BaseException | None = None
 
@@ -131,10 +133,14 @@ class Writer:
         if self.current is not None:
             return self.current.part(work)
         job = _Job(work)
-        if not self._joined(job):
-            self._wait(job)
-        if job.leads:
-            self._lead(job)
+        try:
+            if not self._joined(job):
+                self._wait(job)
+            if job.leads:
+                self._lead(job)
+        except BaseException:
+            self._let_go(job)
+            raise
         return job.result()
 
     @contextmanager
@@ -148,13 +154,13 @@ class Writer:
             return
         turn = _Turn(patience_seconds)
         gate: _Job[None] = _Job(lambda _: None, alone=True)
-        if not self._joined(gate) and not self._wait(gate, turn.left()):
-            raise self._lock.refused(turn.seconds)
         try:
+            if not self._joined(gate) and not self._wait(gate, turn.left()):
+                raise self._lock.refused(turn.seconds)
             with self._transaction(turn) as transaction, self._owning(transaction):
                 yield transaction
         finally:
-            self._pass_on()
+            self._let_go(gate)
 
     @contextmanager
     def _owning(self, transaction: Transaction) -> Iterator[None]:
@@ -170,26 +176,29 @@ class Writer:
             if not self._led:
                 self._led = job.leads = True
                 return True
+            job.is_queued = True
             self._waiting.append(job)
             return False
 
     def _wait(self, job: _Job[Any], seconds: float | None = None) -> bool:
-        """Wait to be served or to lead, and tell whether that came in time.
+        """Wait to be served or to lead, and tell whether that came in time."""
+        return job.woken.wait(seconds) or not self._is_withdrawn(job)
 
-        An interrupted wait takes the job back where it can.
-        """
-        try:
-            return job.woken.wait(seconds) or not self._is_withdrawn(job)
-        except BaseException:
-            if not self._is_withdrawn(job) and job.leads:
-                self._pass_on()
-            raise
+    def _let_go(self, job: _Job[Any]) -> None:
+        """Leave nobody waiting for a thread that was interrupted, wherever that was."""
+        if job.is_queued and not job.leads:
+            self._is_withdrawn(job)
+        if job.leads:
+            self._pass_on(job)
+        for other in job.served:
+            other.woken.set()
 
     def _is_withdrawn(self, job: _Job[Any]) -> bool:
         """Take *job* back; where it is being served already, wait for that."""
         with self._mutex:
             if job in self._waiting:
                 self._waiting.remove(job)
+                job.is_queued = False
                 return True
         job.woken.wait()
         return False
@@ -212,9 +221,8 @@ class Writer:
                 del jobs[1:]
             raise
         finally:
-            self._pass_on()
-            for job in jobs[1:]:
-                job.woken.set()
+            own.served = jobs[1:]
+            self._let_go(own)
 
     def _taken(self) -> list[_Job[Any]]:
         """Take the waiting jobs, up to one that wants the transaction for itself."""
@@ -231,14 +239,15 @@ class Writer:
         with self._mutex:
             self._waiting.extendleft(reversed(jobs))
 
-    def _pass_on(self) -> None:
+    def _pass_on(self, job: _Job[Any]) -> None:
         """Let the next waiting thread lead."""
         with self._mutex:
+            job.leads = False
             self._led = bool(self._waiting)
-            following = self._waiting.popleft() if self._led else None
-        if following is not None:
-            following.leads = True
-            following.woken.set()
+            if self._led:
+                following = self._waiting.popleft()
+                following.leads = True
+                job.served = [*job.served, following]
 
     def _acquire(self, turn: _Turn | None) -> None:
         seconds = turn.left() if turn is not None else None
@@ -250,8 +259,8 @@ class Writer:
     @contextmanager
     def _transaction(self, turn: _Turn | None = None) -> Iterator[Transaction]:
         with translated(self._path):
-            self._acquire(turn)
             try:
+                self._acquire(turn)
                 transaction = Transaction(self._begun())
                 try:
                     yield transaction

@@ -24,7 +24,7 @@ class Turns:
         self._path = path
         self._timeout_seconds = timeout_seconds
         self._thread = threading.local()
-        self._writers = threading.Lock()
+        self._writers = threading.RLock()
         # SQLite's own lock knows no queue: of eight busy processes some write once in seconds.
         self._queue_file = path.with_name(f"{path.name}-queue")
         self._queue = KernelLock(self._queue_file, what=f"the turn to write to {path}")
@@ -45,31 +45,34 @@ class Turns:
     @contextmanager
     def of_this_process(self) -> Iterator[None]:
         """Hold back the other threads of this process; ``BusyError``."""
-        if not self._writers.acquire(timeout=self._seconds):
-            problem = f"other threads wrote for {self._seconds:g} s"
-            raise self._busy(problem, f"another thread of process {os.getpid()}")
-        try:
+        try:  # an interrupt may come as soon as the lock is held: who holds it, the lock knows
+            if not self._writers.acquire(timeout=self._seconds):
+                problem = f"other threads wrote for {self._seconds:g} s"
+                raise self._busy(problem, f"another thread of process {os.getpid()}")
             yield
         finally:
-            self._writers.release()
+            with suppress(RuntimeError):
+                self._writers.release()
 
     @contextmanager
     def of_this_host(self) -> Iterator[None]:
         """Hold back the writers of other processes, who come in the order in which they asked."""
         seconds = self._seconds
         try:
-            is_ours = self._queue.is_acquired(seconds)
-        except OSError as error:
-            raise no_file(error, self._where) from error
-        if not is_ours:
-            holder = holders(self._queue_file)
-            raise self._busy(
-                f"the turn to write has been held for {seconds:g} s by {holder}", holder
-            )
-        try:
+            if not self._is_queue_ours(seconds):
+                holder = holders(self._queue_file)
+                raise self._busy(
+                    f"the turn to write has been held for {seconds:g} s by {holder}", holder
+                )
             yield
         finally:
             self._queue.release()
+
+    def _is_queue_ours(self, seconds: float) -> bool:
+        try:
+            return self._queue.is_acquired(seconds)
+        except OSError as error:
+            raise no_file(error, self._where) from error
 
     def begin(self, driver: sqlite3.Connection) -> None:
         """Begin a transaction in which nobody else writes; ``BusyError``."""
@@ -107,7 +110,7 @@ class Turns:
     def renew(self) -> None:
         """In a forked child: begin anew, for no other thread of the parent's is here."""
         self._thread = threading.local()
-        self._writers = threading.Lock()
+        self._writers = threading.RLock()
 
 
 def _wait_up_to(driver: sqlite3.Connection, seconds: float) -> None:

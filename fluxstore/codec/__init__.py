@@ -12,7 +12,7 @@ from typing import Any, cast
 import attrs
 import msgspec
 
-from fluxstore.codec import canonical, document, plain, rules
+from fluxstore.codec import canonical, document, inside, plain, rules
 from fluxstore.codec.canonical import digest, proof, value_bytes
 from fluxstore.codec.jsonvalue import JsonNumber, json_value
 from fluxstore.codec.refusal import MAX_DEPTH, MAX_RECORD_BYTES, Refusal
@@ -74,6 +74,8 @@ class Codec:
         }
         self._required = tuple(f.name for f in entity.fields if f.required)
         self._canonical = canonical.canonical(types)
+        self._keepers = {n: keep for n, t in types.items() if (keep := inside.keeper(t))}
+        self._declared = {n: bare for n, t in types.items() if (bare := inside.declared(t))}
         self._single = entity.key[0] if len(entity.key) == 1 else None
 
     @staticmethod
@@ -263,7 +265,32 @@ class Codec:
         except Refusal:
             return False
 
+    # names that nobody declared, inside nested values
+
+    def may_keep(self, values: Row) -> bool:
+        """Tell whether a field of *values* may hold names that its class does not declare."""
+        return not self._keepers.keys().isdisjoint(values)
+
+    def kept(self, old: Row, values: Row) -> Row:
+        """Return *values* of an application, with undeclared names inside as *old* has them."""
+        found = {
+            name: keep(old[name], values[name])
+            for name, keep in self._keepers.items()
+            if name in values and name in old
+        }
+        return {**values, **found} if found else values
+
     # comparison
+
+    def seen(self, values: Row) -> bytes:
+        """Return the canonical bytes of what an application sees: declared names, at all levels."""
+        if not self._declared:
+            return self._canonical(values, {})
+        plain = {
+            name: bare(value) if (bare := self._declared.get(name)) else value
+            for name, value in values.items()
+        }
+        return self._canonical(plain, {})
 
     def canonical(self, values: Row, extras: Mapping[str, Any] | None = None) -> bytes:
         """Return the canonical bytes of a record: equal bytes are equal records."""

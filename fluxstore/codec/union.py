@@ -8,11 +8,12 @@ without tags is read as the first option that takes it.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import attrs
 
-from fluxstore.codec import document, plain
+from fluxstore.codec import document, inside, plain
 from fluxstore.codec.jsonvalue import json_value
 from fluxstore.codec.plain import Convert
 from fluxstore.codec.refusal import Refusal
@@ -49,6 +50,8 @@ class _Option:
     encode: Convert
     decode: Convert
     application: Convert
+    keep: inside.Keep | None
+    declared: inside.Declared | None
 
     def wrapped(self, value: Any) -> Any:
         """Return the JSON form: tagged where it must be, or where it would look tagged."""
@@ -94,6 +97,8 @@ def _option(type_: Type, *, tagged: bool) -> _Option:
         encode=document.encoder(type_) or (lambda value: value),
         decode=document.decoder(type_),
         application=plain.to_application(type_),
+        keep=inside.keeper(type_),
+        declared=inside.declared(type_),
     )
 
 
@@ -144,6 +149,55 @@ def to_application(type_: Type) -> Convert:
     return lambda value: _decoded(
         options, value, lambda one, inner: one.application(one.decode(inner))
     )
+
+
+def keeper(type_: Type) -> inside.Keep | None:
+    """Return what keeps undeclared names where a value is of the same option as before."""
+    options = _options(type_)
+    if not any(one.keep for one in options):
+        return None
+
+    def keep(old: Any, new: Any) -> Any:
+        option = _option_of(options, new)
+        if option is None or option.keep is None or option is not _option_of(options, old):
+            return new
+        return _inner(option, new, partial(option.keep, option.decode(_untagged(old))))
+
+    return keep
+
+
+def declared(type_: Type) -> inside.Declared | None:
+    """Return what makes of a union's JSON form what an application sees."""
+    options = _options(type_)
+    if not any(one.declared for one in options):
+        return None
+
+    def plain_of(value: Any) -> Any:
+        option = _option_of(options, value)
+        if option is None or option.declared is None:
+            return value
+        return _inner(option, value, option.declared)
+
+    return plain_of
+
+
+def _option_of(options: tuple[_Option, ...], value: Any) -> _Option | None:
+    """Return the option that a JSON form is a value of; ``None`` for null."""
+    try:
+        found: _Option = _decoded(options, value, lambda one, inner: (one.decode(inner), one)[1])
+    except Refusal:
+        return None
+    return None if value is None else found
+
+
+def _untagged(value: Any) -> Any:
+    return value[_VALUE] if _is_tagged(value) else value
+
+
+def _inner(option: _Option, value: Any, change: Convert) -> Any:
+    """Return a JSON form with its plain value changed, its tag as it was."""
+    made = json_value(option.encode(change(option.decode(_untagged(value)))))
+    return {**value, _VALUE: made} if _is_tagged(value) else made
 
 
 def _decoded(

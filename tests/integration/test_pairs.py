@@ -38,6 +38,9 @@ def json(folder: Path, _: DatabaseServer) -> Made:
     shapes = {
         "albums": JsonEntity(file="music.json", records="albums", aliases={"name": ["title"]}),
         "tracks": JsonEntity(within="albums", parent={"album_id": "id"}),
+        "people": JsonEntity(shape="object"),
+        "by_ident": JsonEntity(records="all", shape="object", key_inside=True),
+        "by_number": JsonEntity(shape="object"),
     }
     settings = JsonSettings(path="data", naming="camelCase")
     return nullcontext(Backend(JsonAdapter, settings, folder, shapes))

@@ -43,6 +43,7 @@ from fluxstore.testing.conformance.governing import (
     TestGovernedTransactions,
     TestWithoutFencing,
 )
+from fluxstore.testing.conformance.inside import TestInside
 from fluxstore.testing.conformance.ledger import (
     TestBooks,
     TestFencing,
@@ -106,6 +107,7 @@ __all__ = [
     "TestForesee",
     "TestGovernedReads",
     "TestGovernedTransactions",
+    "TestInside",
     "TestKeys",
     "TestLease",
     "TestLedgerLasts",

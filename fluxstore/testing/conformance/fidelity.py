@@ -106,6 +106,18 @@ class TestFidelity:
         assert instance == CODEC.instance(found.values)
 
 
+INSIDE: dict[str, Any] = {
+    "point": {"x": "1.10", "y": 2.0, "hue": [1, None]},
+    "shapes": [
+        {"name": "a", "points": [{"x": "1", "n": 1}, {"x": "2", "n": 2}], "sort": "s"},
+        {"name": "b", "z": {"deep": True}},
+    ],
+    "point_or_shape": {
+        "$as": "Shape",
+        "value": {"name": "c", "points": [{"x": "5", "n": 5}], "u": 1},
+    },
+}
+"""Fields of ``Everything`` with names inside that nobody declared."""
 SPELLINGS: dict[str, list[Any]] = {
     "moment": ["2026-01-02T03:04:05Z", "2026-01-02T08:34:05+05:30", "2026-01-02 03:04Z"],
     "ident": ["6BA7B810-9DAD-11D1-80B4-00C04FD430C8"],
@@ -128,6 +140,7 @@ def residues() -> dict[str, tuple[dict[str, Any], Residue]]:
             decoded = CODEC.decode({"id": key, name: spelling})
             assert not decoded.refusals
             made[key] = (decoded.values, Residue(spelling=decoded.spelling))
+    made["inside"] = (CODEC.decode({**INSIDE, "id": "inside"}).values, Residue())
     made["three things"] = ({"id": "three things", "text": "", "whole": None}, Residue())
     made["extras"] = (
         {"id": "extras"},

@@ -19,11 +19,13 @@ from fluxstore.entity import entity_of
 from fluxstore.records import Delete, Put, Record, Residue
 from fluxstore.testing import strategies
 from fluxstore.testing.backend import Backend
-from fluxstore.testing.conformance.fidelity import EXAMPLES, RANDOM_ELSEWHERE, residues
+from fluxstore.testing.conformance.fidelity import CODEC, EXAMPLES, RANDOM_ELSEWHERE, residues
+from fluxstore.testing.conformance.inside import inside
 from fluxstore.testing.conformance.support import (
     collection,
     document,
     everything_in,
+    put,
     record,
     said,
     same,
@@ -72,6 +74,18 @@ def assert_pair(source: Backend, target: Backend) -> None:
             assert [part for part in _parts(one, cls) if part not in beside] == []
         again = copy(one, other, CLASSES)
         assert (0, first.written) == (again.written, again.unchanged)
+    with target.opened() as adapter:
+        _assert_put_keeps_inside(adapter)
+
+
+def _assert_put_keeps_inside(adapter: Adapter) -> None:
+    """Write back what an application sees of a record, and find what nobody declared."""
+    tested = collection(adapter, Everything)
+    before = tested.read(["inside"])["inside"]
+    after = tested.commit([put(CODEC.instance(before.values))])["inside"]
+    told = [inside(CODEC.encode(one.values)) for one in (before, after)]
+    assert told[0] == told[1]
+    assert any(told[0])
 
 
 def assert_any_record_crosses(source: Backend, target: Backend) -> None:

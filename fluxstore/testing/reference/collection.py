@@ -139,8 +139,11 @@ class ReferenceCollection:
             raise self._error(RecordExistsError, put.key, "a record with that key is there already")
         if put.intent is Intent.CHANGE and old is None:
             raise self._error(RecordNotFoundError, put.key, "no such record")
-        values = {**old.values, **put.values} if put.intent is Intent.CHANGE and old else put.values
-        residue = put.residue
+        values, residue = put.values, put.residue
+        if old is not None and residue is None:
+            values = self._codec.kept(old.values, values)
+        if old is not None and put.intent is Intent.CHANGE:
+            values = {**old.values, **values}
         if residue is None:
             residue = self._kept(old, values) if old else NO_RESIDUE
         table[put.key] = Record(put.key, dict(values), residue)
@@ -171,7 +174,7 @@ class ReferenceCollection:
 
     def _defaulted(self, values: Row) -> bytes:
         read = {f.name: evaluate.reading(self.entity, f)(values) for f in self.entity.fields}
-        return self._codec.canonical(read)
+        return self._codec.seen(read)
 
     def _error(
         self, kind: type[BackendError], key: Key, problem: str, next_step: str = ""

@@ -152,10 +152,11 @@ class Unit:
             raise self.refused(RecordExistsError, place, change.key, "is there already")
         if change.intent is Intent.CHANGE and old is None:
             raise self.refused(RecordNotFoundError, place, change.key, "is not there")
-        values = dict(change.values)
+        values, residue = dict(change.values), change.residue
+        if old is not None and residue is None:
+            values = dict(self.moment.forms[place.name].codec.kept(old.record.values, values))
         if change.intent is Intent.CHANGE and old is not None:
             values = {**old.record.values, **values}
-        residue = change.residue
         if residue is None:
             residue = self._kept(place, old.record, values) if old else NO_RESIDUE
         self.write(place, Record(change.key, values, residue))

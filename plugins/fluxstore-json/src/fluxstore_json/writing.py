@@ -86,7 +86,7 @@ class Commit:
     def _defaulted(self, values: Row) -> bytes:
         entity = self.place.entity
         read = {field.name: reading(entity, field)(values) for field in entity.fields}
-        return self.backend.forms[entity.name].codec.canonical(read)
+        return self.backend.forms[entity.name].codec.seen(read)
 
 
 def apply(unit: Unit, place: Place, changes: Iterable[Change]) -> None:

@@ -66,7 +66,15 @@ class Commits:
         changes_what_is_there = isinstance(change, Delete) or change.intent is Intent.CHANGE
         if expect and not (changes_what_is_there and expect.keys() == {change.key}):
             return False
+        if self._keeps_inside(change) or any(map(self._codec.may_keep, expect.values())):
+            return False
         return not self._tabling.references(bound).concern(change)
+
+    def _keeps_inside(self, change: Change) -> bool:
+        """Tell whether what is there must be looked at first, for names that nobody declared."""
+        if isinstance(change, Delete) or change.intent is Intent.CREATE:
+            return False
+        return change.residue is None and self._codec.may_keep(change.values)
 
     # one statement
 
@@ -145,8 +153,20 @@ class Commits:
     def _one(self, unit: Unit, bound: Bound, change: Change, references: References) -> None:
         if isinstance(change, Delete):
             references.delete_referring(unit, change.key)
+        if isinstance(change, Put) and self._keeps_inside(change):
+            change = self._with_inside(unit, bound, change)
         if not self.write(unit, bound, change):
             raise self._missed(change)
+
+    def _with_inside(self, unit: Unit, bound: Bound, put: Put) -> Put:
+        """Return *put* with undeclared names inside its values as the record, locked, has them."""
+        rows = unit.run(bound.statements.lock, key_arrays(bound.table, [put.key]))
+        old = bound.rows.records(rows).get(put.key)
+        return (
+            put
+            if old is None
+            else attrs.evolve(put, values=self._codec.kept(old.values, put.values))
+        )
 
     def write(self, unit: Unit, bound: Bound, change: Change) -> bool:
         """Make a change in a transaction that is open, references aside; ``False``: it missed."""
@@ -208,7 +228,7 @@ class Commits:
         """Return the canonical bytes of a record with the defaults of what it misses."""
         entity = self._tabling.entity
         whole = {f.name: evaluate.reading(entity, f)(values) for f in entity.fields}
-        return self._codec.canonical(whole)
+        return self._codec.seen(whole)
 
     def _conflict(self, key: Key) -> ConflictError:
         return ConflictError(

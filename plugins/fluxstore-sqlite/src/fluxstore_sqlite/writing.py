@@ -70,7 +70,7 @@ class Commit:
     def _whole(self, values: Row) -> bytes:
         """Return the canonical bytes of *values*, a missing field as its default."""
         read = {f.name: evaluate.reading(self._entity, f)(values) for f in self._entity.fields}
-        return self._codec.canonical(read)
+        return self._codec.seen(read)
 
     def _find(self, key: Key) -> Found | None:
         try:
@@ -91,9 +91,11 @@ class Commit:
         self._written[put.key] = row
 
     def _row(self, put: Put, old: Record | None) -> StoredRow:
-        changing = old is not None and put.intent is Intent.CHANGE
-        values = {**old.values, **put.values} if old is not None and changing else put.values
-        residue = put.residue
+        values, residue = put.values, put.residue
+        if old is not None and residue is None:
+            values = self._codec.kept(old.values, values)
+        if old is not None and put.intent is Intent.CHANGE:
+            values = {**old.values, **values}
         if residue is None:
             residue = NO_RESIDUE if old is None else self._kept(old, values)
         try:

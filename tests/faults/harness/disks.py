@@ -7,15 +7,28 @@ import os
 import shutil
 import struct
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from ctypes.util import find_library
+from importlib.util import find_spec
 from pathlib import Path
 
 _SHUT_DOWN = 0x8004587D  # XFS_IOC_GOINGDOWN, which ext4 has too (linux/fs.h: EXT4_IOC_SHUTDOWN)
 _WITHOUT_FLUSHING_THE_LOG = 2
 _MEBIBYTES = {"ext4": 192, "xfs": 320}
 _TRY_SECONDS = 30.0
+
+
+THROUGH = Path(__file__).resolve().parent.parent / "through.py"
+
+
+def why_no_fuse() -> str:
+    """Return why no file system of another kind can be mounted here, or an empty text."""
+    if find_spec("fuse") is None or find_library("fuse") is None:
+        return "needs fusepy and libfuse2"
+    return "" if Path("/dev/fuse").exists() else "needs /dev/fuse"
 
 
 def why_not(kind: str = "ext4") -> str:
@@ -120,6 +133,25 @@ def small_disk(place: Path, size: str) -> Iterator[Path]:
         yield place
     finally:
         subprocess.run(["umount", "--lazy", str(place)], check=False, capture_output=True)
+
+
+@contextmanager
+def network_disk(folder: Path, kind: str) -> Iterator[Path]:
+    """Yield a folder that the kernel says is on a network file system, ``sshfs`` say."""
+    there, place = folder / "there", folder / "place"
+    there.mkdir()
+    place.mkdir()
+    server = subprocess.Popen([sys.executable, str(THROUGH), str(there), str(place), kind])
+    until = time.monotonic() + _TRY_SECONDS
+    while not place.is_mount():
+        if server.poll() is not None or time.monotonic() > until:
+            raise AssertionError("the pass-through is not mounted")
+        time.sleep(0.02)
+    try:
+        yield place
+    finally:
+        subprocess.run(["umount", "--lazy", str(place)], check=False, capture_output=True)
+        server.wait(_TRY_SECONDS)
 
 
 @contextmanager

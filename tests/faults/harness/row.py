@@ -12,6 +12,7 @@ from harness.stage import Case, Stage
 NEEDS: dict[str, Callable[[], str]] = {
     "strace": strace.why_not,
     "mount": disks.why_not,
+    "fuse": disks.why_no_fuse,
     "clock": clocks.why_not,
     "xfs": lambda: disks.why_not("xfs"),
 }

@@ -25,7 +25,7 @@ COPIED = (
 )  # fmt: skip
 NOT_COPIED = ("__pycache__", ".venv", ".pytest_cache", ".hypothesis", "_build", ".fluxstore")
 LIMIT_SECONDS = 600.0
-_FAILED = re.compile(r"^(?:FAILED|ERROR) (\S+)", re.MULTILINE)
+_FAILED = re.compile(r"^(?:FAILED|ERROR) (.+?)(?: - .*)?$", re.MULTILINE)
 _PASSED, _SOME_FAILED, _NONE_FOUND = 0, 1, 5
 
 

@@ -12,7 +12,9 @@ from harness.rows import (
     races,
     rules,
     servers,
+    sizes,
     soak,
+    sqlite,
     switches,
 )
 
@@ -27,7 +29,9 @@ _FILES = (
     races,
     rules,
     servers,
+    sizes,
     soak,
+    sqlite,
     switches,
 )
 ROWS: tuple[Row, ...] = tuple(

@@ -28,6 +28,7 @@ CAUGHT_BY = {
     "takes a missing delete": "TestVerbs::test_delete_of_a_missing_record_is_refused",
     "ignores conflicts": "TestExpect::test_a_record_that_is_gone_is_a_conflict",
     "drops residue": "TestResidue::test_all_sorts_of_residue_come_back_together",
+    "drops what is inside": "TestInside::test_a_put_keeps_what_is_inside",
     "composes text": "TestUnique::test_values_are_told_apart_byte_by_byte",
     "turns missing into null": "TestResidue::test_missing_null_and_empty_are_three_things",
     "drops the scale": "TestFidelity::test_values_at_the_edges_come_back",

@@ -104,6 +104,18 @@ def drops_residue(commit: Verb, changes: Any, **named: Any):
     return commit(bare, **named)
 
 
+def drops_what_is_inside(commit: Verb, changes: Any, **named: Any):
+    """Write values as they are given, with the record's residue."""
+    found = commit.__self__.read([change.key for change in changes])  # type: ignore[attr-defined]
+    given = [
+        attrs.evolve(c, residue=found[c.key].residue)
+        if isinstance(c, Put) and c.residue is None and c.key in found
+        else c
+        for c in changes
+    ]
+    return commit(given, **named)
+
+
 def composes_text(commit: Verb, changes: Any, **named: Any):
     def composed(change: Any) -> Any:
         if isinstance(change, Delete):
@@ -231,6 +243,7 @@ FLAWS: Mapping[str, Mapping[str, Verb]] = {
     "takes a missing delete": {"commit": takes_a_missing_delete},
     "ignores conflicts": {"commit": ignores_conflicts},
     "drops residue": {"commit": drops_residue},
+    "drops what is inside": {"commit": drops_what_is_inside},
     "composes text": {"commit": composes_text},
     "turns missing into null": {"read": turns_missing_into_null},
     "drops the scale": {"read": drops_the_scale},

@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 import sqlite3
 import threading
+import time
 import weakref
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from typing import TypeVar
 
+from fluxstore import forks
 from fluxstore.errors import UnsupportedError
 from fluxstore.ledger import database
 from fluxstore.ledger.database import SQL, translated
@@ -21,6 +23,9 @@ T = TypeVar("T")
 FOLDER = ".fluxstore"
 _MANY_FREE_PAGES = 1024
 _MOST_IDLE = 4
+_FORK_SECONDS = 2.0
+"""How long a fork waits for transactions to end."""
+_held: list[Sidecar] = []
 _sidecars: weakref.WeakSet[Sidecar] = weakref.WeakSet()
 
 
@@ -38,12 +43,17 @@ class Sidecar:
         self.read_only = read_only
         lock = KernelLock(self.folder / "lock", what="the ledger's lock")
         self._writer = Writer(self.path, lock, self._connect_to_write, lock_timeout_seconds)
-        self._mutex = threading.RLock()
         self._reader: sqlite3.Connection | None = None
         self._idle: list[sqlite3.Connection] = []
+        self._begin()
         self._is_closed = self._had_log = False
         self._inode = self._readers = 0
         _sidecars.add(self)
+
+    def _begin(self) -> None:
+        self._mutex = threading.RLock()
+        self._returned = threading.Condition(self._mutex)
+        self._lent, self._is_held = 0, False
 
     def exists(self) -> bool:
         """Tell whether there is a ledger; ``UnreadableRecordError`` where there was one."""
@@ -81,14 +91,24 @@ class Sidecar:
 
     def _taken(self) -> sqlite3.Connection | None:
         with self._mutex:
+            while self._is_held:
+                self._returned.wait()
             self._drop_deaf()
             if self._idle:
-                return self._idle.pop()
-            return self._connect() if database.exists(self.path) else None
+                taken: sqlite3.Connection | None = self._idle.pop()
+            else:
+                taken = self._connect() if database.exists(self.path) else None
+            self._lent += taken is not None
+            return taken
 
     def _give_back(self, connection: sqlite3.Connection) -> None:
-        if connection.in_transaction:
-            connection.execute(SQL["commit"])
+        try:
+            if connection.in_transaction:
+                connection.execute(SQL["commit"])
+        finally:
+            with self._mutex:
+                self._lent -= 1
+                self._returned.notify_all()
         with self._mutex:
             if not self._is_closed and len(self._idle) < _MOST_IDLE:
                 self._idle.append(connection)
@@ -215,8 +235,23 @@ class Sidecar:
     def _forget(self) -> None:
         _abandoned.extend([self._reader, *self._idle])
         self._reader, self._idle = None, []
-        self._mutex = threading.RLock()
+        self._begin()
         self._writer.forget()
+
+    def _hold(self, seconds: float) -> None:
+        """Before a fork: let no thread be inside SQLite, if that comes about within *seconds*."""
+        until = time.monotonic() + seconds
+        self._writer.hold(seconds)
+        if self._mutex.acquire(timeout=max(0.0, until - time.monotonic())):
+            self._is_held = True
+            self._returned.wait_for(lambda: not self._lent, max(0.0, until - time.monotonic()))
+
+    def _release(self) -> None:
+        if self._is_held:
+            self._is_held = False
+            self._returned.notify_all()
+            self._mutex.release()
+        self._writer.release()
 
 
 _abandoned: list[sqlite3.Connection | None] = []
@@ -228,4 +263,18 @@ def _forget_all() -> None:
         sidecar._forget()  # noqa: SLF001 - the same module
 
 
+def _hold_all() -> None:
+    _held[:] = list(_sidecars)
+    until = time.monotonic() + _FORK_SECONDS
+    for sidecar in _held:
+        sidecar._hold(max(0.0, until - time.monotonic()))  # noqa: SLF001 - the same module
+
+
+def _release_all() -> None:
+    for sidecar in _held:
+        sidecar._release()  # noqa: SLF001 - the same module
+    _held.clear()
+
+
 os.register_at_fork(after_in_child=_forget_all)
+forks.around(_hold_all, _release_all, last=True)

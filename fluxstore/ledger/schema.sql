@@ -18,15 +18,18 @@ CREATE TABLE control (
     format INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 
--- How new each touched record is; a record without a row has version (0, 1).
+-- How new each touched record is; a record without a row has version (0, 1). "number" is the place
+-- among an entity's keys, the last written last.
 CREATE TABLE versions (
     entity TEXT NOT NULL,
     key TEXT NOT NULL,
     epoch INTEGER NOT NULL,
     seq INTEGER NOT NULL CHECK (seq > 0),
     deleted INTEGER NOT NULL CHECK (deleted IN (0, 1)),
+    number INTEGER NOT NULL,
     PRIMARY KEY (entity, key)
 ) STRICT, WITHOUT ROWID;
+CREATE INDEX versions_order ON versions (entity, number);
 
 -- Marks: this key may differ in the follower; one row per key, the newest. "number" orders them;
 -- "made" is this machine's clock in milliseconds, only to be shown.

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import attrs
 
-from fluxstore.adapter import Backlog, Control, Mark
+from fluxstore.adapter import Backlog, Control, Mark, Touch
 from fluxstore.codec import Codec
 from fluxstore.entity import Entities
 from fluxstore.errors import SealedError, StalePhaseError
@@ -187,6 +187,20 @@ class SidecarLedger(Books):
         with self.reading() as connection:
             found = versions_of(connection, entity, list(texts)) if connection else {}
             return {texts[text]: version for text, version in found.items()}
+
+    def touched(self, entity: str, after: int, limit: int) -> Sequence[Touch]:
+        """Return up to *limit* touched keys beyond *after*, the last written last."""
+        key_of = Codec.of(self._entities[entity]).key_of_text
+        with self.reading() as connection:
+            rows = connection.execute(SQL["touched"], (entity, after, limit)) if connection else ()
+            return [Touch(key_of(key), number) for key, number in rows]
+
+    def last_touch(self, entity: str) -> int:
+        """Return the place of the last key that was written; one writes at a time."""
+        with self.reading() as connection:
+            if connection is None:
+                return 0
+            return int(connection.execute(SQL["last_touch"], (entity,)).fetchone()[0])
 
     def _texts(self, entity: str, keys: Iterable[Key]) -> dict[str, Key]:
         text_of = Codec.of(self._entities[entity]).key_text

@@ -99,10 +99,20 @@ OR (?1 = '*' AND entity NOT IN (SELECT entity FROM control))
 SELECT key, epoch, seq, deleted FROM versions
 WHERE entity = ? AND key IN (SELECT value FROM json_each(?))
 
--- set_version: how new a record is now
-INSERT INTO versions (entity, key, epoch, seq, deleted) VALUES (?, ?, ?, ?, ?)
+-- set_version: how new a record is now; it is the last that was written
+INSERT INTO versions (entity, key, epoch, seq, deleted, number) VALUES (
+    ?1, ?2, ?3, ?4, ?5,
+    (SELECT coalesce(max(w.number), 0) + 1 FROM versions AS w WHERE w.entity = ?1)
+)
 ON CONFLICT (entity, key) DO UPDATE SET
-    epoch = excluded.epoch, seq = excluded.seq, deleted = excluded.deleted
+    epoch = excluded.epoch, seq = excluded.seq, deleted = excluded.deleted,
+    number = excluded.number
+
+-- touched: some touched keys beyond a place, in the order in which they were written last
+SELECT key, number FROM versions WHERE entity = ? AND number > ? ORDER BY number LIMIT ?
+
+-- last_touch: the place of the last
+SELECT coalesce(max(number), 0) FROM versions WHERE entity = ?
 
 -- mark: this key may differ in the follower
 INSERT OR REPLACE INTO outbox (entity, key, epoch, seq, deleted, made) VALUES (?, ?, ?, ?, ?, ?)

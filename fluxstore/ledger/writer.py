@@ -122,6 +122,7 @@ class Writer:
         self._waiting: deque[_Job[Any]] = deque()
         self._led = False
         self._own = threading.local()
+        self._holding: _Job[None] | None = None
 
     @property
     def current(self) -> Transaction | None:
@@ -319,12 +320,27 @@ class Writer:
         if connection is not None:
             connection.close()
 
+    def hold(self, seconds: float) -> None:
+        """Before a fork: let no transaction be open, if that comes about within *seconds*.
+
+        A child whose parent has the lock inside SQLite would find the database locked for ever.
+        """
+        holding: _Job[None] = _Job(lambda _: None, alone=True)
+        if self.current is None and (self._joined(holding) or self._wait(holding, seconds)):
+            self._holding = holding
+
+    def release(self) -> None:
+        """After a fork: go on."""
+        holding, self._holding = self._holding, None
+        if holding is not None:
+            self._let_go(holding)
+
     def forget(self) -> None:
         """In a forked child: leave the parent's connection alone and begin afresh."""
         _abandoned.append(self._connection)
         self._connection = None
         self._mutex, self._waiting, self._led = threading.Lock(), deque(), False
-        self._own = threading.local()
+        self._own, self._holding = threading.local(), None
 
 
 _abandoned: list[sqlite3.Connection | None] = []

@@ -175,11 +175,15 @@ def test_a_stop_while_writes_wait_lets_them_go_on(sides, answers):
 
 def test_a_record_that_differs_is_found_while_writes_wait_and_they_go_on(sides, answers):
     def differing(call, keys):
-        return {key: one for key, one in call(keys).items() if key != "new"}
+        return {key: one for key, one in call(keys).items() if key != "late"}
+
+    def tell(said):
+        if said.startswith("C2"):
+            write(sides, SOURCE, "late", "x")
 
     answers[TARGET]["read"] = differing
-    with pytest.raises(GateError, match=r"notes: 1 of .* differ, new for one"):
-        to_live(sides)
+    with pytest.raises(GateError, match=r"notes: 1 records .* differ, late for one"):
+        to_live(sides, tell=tell)
 
     assert goes_on(sides, SOURCE)
     assert "shadow" == sides.standing(ALL).phase.name

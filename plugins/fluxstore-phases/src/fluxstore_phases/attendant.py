@@ -7,6 +7,7 @@ import logging
 import threading
 import time
 import weakref
+from collections.abc import Sequence
 
 from fluxstore import forks
 
@@ -79,10 +80,14 @@ class Attendant:
         """Tell whether the store is closing: a long turn ends early then."""
         return self._is_closed
 
-    def close(self, seconds: float = CLOSING_SECONDS) -> None:
-        """End the thread after the turn it is in."""
+    def end(self) -> None:
+        """Have no turn after the one that is under way; ``close`` waits for that."""
         self._is_closed = True
         self._wake.set()
+
+    def close(self, seconds: float = CLOSING_SECONDS) -> None:
+        """End the thread after the turn it is in."""
+        self.end()
         with self._starting:
             thread, self._thread = self._thread, None
         if thread is not None and thread is not threading.current_thread():
@@ -112,6 +117,15 @@ class Attendant:
         except Exception:
             log.exception("%s: a turn failed; it goes on", self._name)
             return _AFTER_A_BUG_SECONDS
+
+
+def close_all(attendants: Sequence[Attendant], seconds: float = CLOSING_SECONDS) -> None:
+    """End them all, within *seconds* together: a backend that hangs holds up each of them."""
+    until = time.monotonic() + seconds
+    for one in attendants:
+        one.end()
+    for one in attendants:
+        one.close(max(0.0, until - time.monotonic()))
 
 
 def _hold_all() -> None:

@@ -12,7 +12,7 @@ from fluxstore.adapter import Capability, Control
 from fluxstore.calls import Backends, Routing
 from fluxstore.entity import Entity
 from fluxstore.errors import FluxstoreError
-from fluxstore_phases.attendant import Attendant
+from fluxstore_phases.attendant import close_all
 from fluxstore_phases.breaker import Breaker
 from fluxstore_phases.leg import Ends, Leg
 from fluxstore_phases.phases import PHASES, Phase, Side, phase_of
@@ -171,13 +171,5 @@ class Beside:
 
     def close(self) -> None:
         """End every thread; what they had not done is written in the ledgers."""
-        attendants: tuple[Attendant, ...] = (
-            self.watcher,
-            self.relaying,
-            self.retaining,
-            self.shadow,
-            self.stale,
-            *self.legs.values(),
-        )
-        for one in attendants:
-            one.close()
+        theirs = (self.watcher, self.relaying, self.retaining, self.shadow, self.stale)
+        close_all([*theirs, *self.legs.values()])

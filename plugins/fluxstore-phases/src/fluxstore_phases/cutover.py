@@ -3,10 +3,11 @@
 From a holder at (e, authority) with the other side at (e, follower); a rollback is the same table
 with the sides exchanged::
 
-    C1   relay until little is left, and less each time         nothing changed
+    C1   relay until little is left, and less each time;
+         compare what was written since the validation          nothing changed
     C2   holder (e, authority)    → (e+1, sealed)               writes wait from here
     C3   drain to zero: only now the last mark is known
-    C4   compare what was written lately
+    C4   compare what was written since C1
     C4½  holder (e+1, sealed)     → (e+1, committing)           until here it undoes itself
     C5   other  (e, follower)     → (e+1, authority)            the commit point
     C6   holder (e+1, committing) → (e+1, follower)
@@ -24,13 +25,13 @@ from typing import cast
 import attrs
 
 from fluxstore.adapter import Adapter, Control
-from fluxstore.codec import Codec
 from fluxstore.entity import Entity
 from fluxstore.errors import BackendError, FluxstoreError, GateError
-from fluxstore.migration import relay
+from fluxstore.migration import facts, relay
 from fluxstore.migration.progress import check as check_stopped
-from fluxstore.records import Key, Rejected
-from fluxstore_phases import accepting, recovery
+from fluxstore.records import Rejected
+from fluxstore_phases import accepting, checking, recovery
+from fluxstore_phases.checking import Checking
 from fluxstore_phases.phases import Phase, Side
 from fluxstore_phases.sides import PATIENCE_SECONDS, Sides
 
@@ -39,10 +40,8 @@ FEW_MARKS = 1000
 BUDGET_SECONDS = 30.0
 CATCH_UP_SECONDS = 600.0
 _ROUNDS = 50
-_CHECKED_KEYS = 500
 
 Tell = Callable[[str], None]
-Keys = dict[str, dict[Key, None]]
 
 
 @attrs.frozen
@@ -78,7 +77,7 @@ class Cutover:
     pause_seconds: float = 0.0
     drained: int = 0
     checked: int = 0
-    lately: Keys = attrs.field(factory=dict)
+    checks: dict[str, Checking] = attrs.field(factory=dict)
 
     def run(self) -> Handed:
         """Take every step; the caller holds the lease of both sides and has asked the gates.
@@ -95,6 +94,7 @@ class Cutover:
             )
         self.entities = self.sides.governed(self.scope)
         self.ours, self.theirs = standing.held(self.here), standing.held(self.there)
+        self.checks = {one.name: self._checking(one) for one in self.entities}
         for step in STEPS:
             self.tell(f"{step.point} {step.name}")
             self._take(step)
@@ -138,7 +138,6 @@ class Cutover:
         until = time.monotonic() + CATCH_UP_SECONDS
         before = relay.backlog(here, self.entities).marks
         for _ in range(_ROUNDS):
-            self._note_marks()
             drained = relay.drain(
                 here,
                 there,
@@ -150,6 +149,7 @@ class Cutover:
             check_stopped(self.stopped)
             left = self._left(drained)
             if left < FEW_MARKS and left <= before:
+                self._check_before()
                 return
             before = left
             if time.monotonic() > until:
@@ -171,7 +171,6 @@ class Cutover:
     def drain(self) -> None:
         """Carry the last marks."""
         here, there = self.adapters()
-        self._note_marks()
         drained = relay.drain(
             here,
             there,
@@ -186,22 +185,13 @@ class Cutover:
             raise self._too_slow(f"{left:,} marks were not carried in time")
 
     def check(self) -> None:
-        """Compare what was written lately, at both sides."""
-        for entity in self.entities:
-            keys = list(self.lately.get(entity.name, ()))[-_CHECKED_KEYS:]
-            differing = _differing(entity, keys, *self.adapters())
-            self.checked += len(keys)
-            if differing:
-                raise GateError(
-                    f"{entity.name}: {len(differing)} of {len(keys)} records written lately "
-                    f"differ, {Codec.of(entity).key_text(differing[0])} for one",
-                    gate="check",
-                    missing=tuple(Codec.of(entity).key_text(key) for key in differing[:10]),
-                    next_step="run `fluxstore validate`; the phase is as it was",
-                )
-        check_stopped(self.stopped)
-        if self._is_over():
-            raise self._too_slow("comparing what was written lately took too long")
+        """Compare what is left of what was written since the validation, at both sides."""
+        for one in self.checks.values():
+            self.checked += one.under_seal(self._check_in_time)
+        self._check_in_time()
+        touched = checking.places(self.checks)
+        ledger, epoch = self.sides.adapter(self.there).ledger, self._ours.epoch
+        facts.save_equal(ledger, touched, migration=self._ours.migration, epoch=epoch)
 
     def commit(self) -> None:
         """From here on the other side's control decides."""
@@ -258,12 +248,25 @@ class Cutover:
     def _turn(self, side: Side, expected: Control, control: Control) -> None:
         self.sides.turn(side, self.scope, expected, control, patience_seconds=self.patience_seconds)
 
-    def _note_marks(self) -> None:
-        """Remember keys that were written lately; the newest are the last."""
-        ledger = self.sides.adapter(self.here).ledger
-        for entity in self.entities:
-            keys = self.lately.setdefault(entity.name, {})
-            keys |= {mark.key: None for mark in ledger.marks(entity.name, _CHECKED_KEYS)}
+    def _checking(self, entity: Entity) -> Checking:
+        here, there = self.adapters()
+        place = facts.known_equal(
+            here.ledger, entity.name, migration=self._ours.migration, epoch=self._ours.epoch
+        )
+        known = accepting.accepted(self.sides, self.sides.standing(self.scope), entity)
+        return Checking(entity, here, there, place, frozenset(known))
+
+    def _check_before(self) -> None:
+        """Compare while others write, so that little is left for when they wait."""
+        for one in self.checks.values():
+            one.before(lambda: check_stopped(self.stopped))
+        compared = sum(one.compared for one in self.checks.values())
+        self.tell(f"{compared:,} records written since the validation were compared")
+
+    def _check_in_time(self) -> None:
+        check_stopped(self.stopped)
+        if self._is_over():
+            raise self._too_slow("comparing what was written lately took too long")
 
     def _left(self, drained: relay.Drained) -> int:
         """Return how many marks are left beside those of records that may stay behind by name.
@@ -312,21 +315,6 @@ def _refuse(refused: Sequence[Rejected], waiting: Sequence[relay.Waiting]) -> No
             missing=tuple(f"{each.entity} {each.key!r}" for each in waiting[:10]),
             next_step="see `fluxstore explain`; the phase is as it was",
         )
-
-
-def _differing(entity: Entity, keys: Sequence[Key], here: Adapter, there: Adapter) -> list[Key]:
-    """Return which of *keys* are not the same record at both sides, or absent at both."""
-    if not keys:
-        return []
-    encode = Codec.of(entity).record_bytes
-    ours = here.collection(entity).read(keys)
-    theirs = there.collection(entity).read(keys)
-    return [
-        key
-        for key in keys
-        if (key in ours) is not (key in theirs)
-        or (key in ours and encode(ours[key]) != encode(theirs[key]))
-    ]
 
 
 @attrs.frozen

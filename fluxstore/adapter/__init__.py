@@ -29,6 +29,7 @@ from fluxstore.adapter.facts import (
     Part,
     Role,
     Size,
+    Touch,
     Use,
 )
 from fluxstore.adapter.unfenced import Unfenced, UnfencedLedger
@@ -54,6 +55,7 @@ __all__ = [
     "Reads",
     "Role",
     "Size",
+    "Touch",
     "Unfenced",
     "UnfencedLedger",
     "Use",

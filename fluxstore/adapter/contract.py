@@ -20,6 +20,7 @@ from fluxstore.adapter.facts import (
     Page,
     Part,
     Size,
+    Touch,
 )
 from fluxstore.entity import Entity
 from fluxstore.query import Found, Query
@@ -165,6 +166,22 @@ class Ledger(Protocol):
 
     def versions(self, entity: str, keys: Sequence[Key]) -> Mapping[Key, Version]:
         """Return the versions of touched keys, tombstones included."""
+        ...
+
+    def touched(self, entity: str, after: int, limit: int) -> Sequence[Touch]:
+        """Return up to *limit* touched keys, in the order in which each was written last.
+
+        Those beyond the place *after*; 0 is before all. A key that is written again moves behind
+        all others. What ``apply_if_newer`` brings may have any place.
+        """
+        ...
+
+    def last_touch(self, entity: str) -> int:
+        """Return the place of the last key that was written, 0 where there is none.
+
+        No write that is under way gets a place up to it any more; ``LeaseError`` names a
+        transaction that stays open instead.
+        """
         ...
 
     def operations(self, entity: str, keys: Sequence[Key]) -> Mapping[Key, Sequence[str]]:

@@ -183,6 +183,14 @@ class Mark:
 
 
 @attrs.frozen
+class Touch:
+    """A touched key, and its place in the order in which an entity's keys were written last."""
+
+    key: Key
+    number: int
+
+
+@attrs.frozen
 class Backlog:
     """How far a follower is behind."""
 

@@ -16,7 +16,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NoReturn
 
 from fluxstore.adapter.contract import Reads
-from fluxstore.adapter.facts import Backlog, Capability, Control, Mark
+from fluxstore.adapter.facts import Backlog, Capability, Control, Mark, Touch
 from fluxstore.entity import Entity
 from fluxstore.errors import UnsupportedError
 from fluxstore.records import Key, Version, Versioned
@@ -65,6 +65,14 @@ class UnfencedLedger:
     def versions(self, entity: str, keys: Sequence[Key]) -> Mapping[Key, Version]:
         """Return nothing."""
         return {}
+
+    def touched(self, entity: str, after: int, limit: int) -> Sequence[Touch]:
+        """Return nothing."""
+        return ()
+
+    def last_touch(self, entity: str) -> int:
+        """Return 0."""
+        return 0
 
     def operations(self, entity: str, keys: Sequence[Key]) -> Mapping[Key, Sequence[str]]:
         """Return nothing."""

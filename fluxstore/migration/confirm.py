@@ -17,7 +17,7 @@ from typing import Any, TypeAlias
 import attrs
 
 from fluxstore.entity import Entities, Entity
-from fluxstore.errors import UnreadableRecordError
+from fluxstore.errors import LeaseError, UnreadableRecordError
 from fluxstore.migration import facts, quarantine
 from fluxstore.migration.carrying import carry
 from fluxstore.migration.compare import Joined
@@ -51,8 +51,9 @@ def validate_live(
     """
     options = attrs.evolve(options or Options(), entities=tuple(one.name for one in live.entities))
     plan = make_plan(live.authority, live.follower, entities, only=options.entities, check=False)
-    patience = Patience(options.stopped)
+    patience, touched = Patience(options.stopped), dict[str, int]()
     for entity in live.entities:
+        touched[entity.name] = patience(partial(_last_touch, live, entity))
         patience(partial(quarantine.reconcile, *live.adapters, entity))
     with Scratch(options.scratch) as scratch, Listing(options, each) as listing:
         scratch.require(2 * plan.scratch_bytes)
@@ -60,13 +61,21 @@ def validate_live(
         validation.live = live
         report = validation.run()
     if options.sample is None:
-        patience(partial(_save, live, report))
+        patience(partial(_save, live, report, touched))
     return report
 
 
-def _save(live: Live, report: ValidationReport) -> None:
+def _save(live: Live, report: ValidationReport, touched: Mapping[str, int]) -> None:
     ledger, epochs = live.authority.adapter.ledger, live.again().epochs
-    facts.save_validation(ledger, report, migration=live.migration, epochs=epochs)
+    facts.save_validation(ledger, report, migration=live.migration, epochs=epochs, touched=touched)
+
+
+def _last_touch(live: Live, entity: Entity) -> int:
+    """Return how far the keys of *entity* are written; 0, so all are later, where none can say."""
+    try:
+        return live.authority.adapter.ledger.last_touch(entity.name)
+    except LeaseError:
+        return 0
 
 
 class LiveValidation(Validation):

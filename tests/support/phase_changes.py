@@ -191,7 +191,10 @@ def prove(sides: Sides, scope: str = ALL, *, epoch: int | None = None) -> None:
     }
     for name, fact in said.items():
         known = facts.of_migration(ledger, name, standing.migration).get("entities", {})
-        mine = {one.name: fact for one in sides.governed(scope)}
+        mine = {
+            one.name: fact | {"touched": ledger.last_touch(one.name)}
+            for one in sides.governed(scope)
+        }
         ledger.set_fact(name, {"migration": standing.migration, "entities": known | mine})
 
 

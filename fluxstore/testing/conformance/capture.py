@@ -55,6 +55,9 @@ class TestCapture:
         assert versions == {key: (one.seq, one.deleted) for key, one in found.items()}
         assert {3} == {one.epoch for one in found.values()}
         assert found == {mark.key: mark.version for mark in adapter.ledger.marks("albums", 9)}
+        touched = adapter.ledger.touched("albums", 0, 9)
+        assert set(found) == {one.key for one in touched}
+        assert len(found) == len({one.number for one in touched})
 
     def test_what_a_cascade_did_is_captured(self, adapter: Adapter, backend: Backend) -> None:
         save(adapter, Area(id="a"), Site(id="s", area_id="a"), Room(id="r", site_id="s"))

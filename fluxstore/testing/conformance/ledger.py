@@ -57,6 +57,27 @@ class TestFencing:
         assert versions == {mark.key: mark.version for mark in marks}
         assert versions["old"] == collection(adapter, Album).read(["old"])["old"].version
 
+    def test_touched_keys_are_told_in_the_order_in_which_they_were_written_last(
+        self, adapter: Adapter
+    ) -> None:
+        ledger = adapter.ledger
+        assert (0, []) == (ledger.last_touch("albums"), list(ledger.touched("albums", 0, 9)))
+        assert ledger.set_control("albums", None, DUAL)
+        save(adapter, Album(id="a"))
+        save(adapter, Album(id="b"), Album(id="c"))
+        before = ledger.last_touch("albums")
+        assert {"a", "b", "c"} == {one.key for one in ledger.touched("albums", 0, 9)}
+        save(adapter, Album(id="a", name="x"))
+        collection(adapter, Album).commit([Delete("c")])
+        found = ledger.touched("albums", before, 9)
+        assert ["a", "c"] == [one.key for one in found]
+        assert found[-1].number == ledger.last_touch("albums")
+        every = ledger.touched("albums", 0, 9)
+        assert ["b", "a", "c"] == [one.key for one in every]
+        first = ledger.touched("albums", 0, 2)
+        assert ["b", "a"] == [one.key for one in first]
+        assert ["c"] == [one.key for one in ledger.touched("albums", first[-1].number, 2)]
+
     def test_a_delete_leaves_a_tombstone_and_a_mark(self, adapter: Adapter) -> None:
         assert adapter.ledger.set_control("albums", None, DUAL)
         save(adapter, Album(id="a"))

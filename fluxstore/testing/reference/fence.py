@@ -77,10 +77,18 @@ def note(state: State, touched: Touched) -> None:
         old = versions.get(key, UNTOUCHED if existed else Version(0, 0))
         epoch = control.epoch if control else old.epoch
         versions[key] = Version(epoch, old.seq + 1, deleted=key not in state.table(entity))
+        touches = state.touches.setdefault(entity, {})
+        touches.pop(key, None)
+        touches[key] = last_touch(state, entity) + 1
         if is_migrating:
             marks = state.marks.setdefault(entity, {})
             marks.pop(key, None)
             marks[key] = (versions[key], time.time())
+
+
+def last_touch(state: State, entity: str) -> int:
+    """Return the place of the key of *entity* that was written last."""
+    return next(reversed(state.touches.get(entity, {}).values()), 0)
 
 
 def cleared(state: State, mark: Mark) -> bool:
@@ -101,6 +109,7 @@ def forget(state: State, name: str) -> None:
         return entity in own if name == "*" else entity != name
 
     state.versions = {e: one for e, one in state.versions.items() if stays(e)}
+    state.touches = {e: one for e, one in state.touches.items() if stays(e)}
     state.marks = {e: one for e, one in state.marks.items() if stays(e)}
     state.cursors = {c: one for c, one in state.cursors.items() if stays(c[1])}
 

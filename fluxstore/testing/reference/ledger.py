@@ -8,9 +8,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any
 
-from fluxstore.adapter import Backlog, Control, Cursor, Mark, Part
+from fluxstore.adapter import Backlog, Control, Cursor, Mark, Part, Touch
 from fluxstore.records import Key, Rejected, Version
-from fluxstore.testing.reference.fence import cleared, control_of, forget
+from fluxstore.testing.reference.fence import cleared, control_of, forget, last_touch
 from fluxstore.testing.reference.memory import Memory
 
 
@@ -53,6 +53,15 @@ class ReferenceLedger:
         """Return the versions of touched keys, tombstones included."""
         known = self._memory.current().versions.get(entity, {})
         return {key: known[key] for key in keys if key in known}
+
+    def touched(self, entity: str, after: int, limit: int) -> Sequence[Touch]:
+        """Return up to *limit* touched keys beyond *after*, the last written last."""
+        found = self._memory.current().touches.get(entity, {}).items()
+        return [Touch(key, number) for key, number in found if number > after][:limit]
+
+    def last_touch(self, entity: str) -> int:
+        """Return the place of the last key that was written; a transaction is exclusive."""
+        return last_touch(self._memory.current(), entity)
 
     def operations(self, entity: str, keys: Sequence[Key]) -> Mapping[Key, Sequence[str]]:
         """Return the ids of the operations that changed *keys*; all of them may be repeated."""

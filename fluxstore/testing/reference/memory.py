@@ -43,6 +43,8 @@ class State:
 
     records: dict[str, dict[Key, Record]] = attrs.field(factory=_tables)
     versions: dict[str, dict[Key, Version]] = attrs.field(factory=_tables)
+    touches: dict[str, dict[Key, int]] = attrs.field(factory=_tables)
+    """The place of each key that was written here, the last written last."""
     marks: dict[str, dict[Key, Noted]] = attrs.field(factory=_tables)
     ops: dict[str, dict[Key, tuple[str, ...]]] = attrs.field(factory=_tables)
     controls: dict[str, Control] = attrs.field(factory=_tables)

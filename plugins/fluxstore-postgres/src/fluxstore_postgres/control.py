@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from typing import Any
+from typing import Any, TypeVar
 
 import attrs
 
@@ -26,6 +26,8 @@ from fluxstore_postgres.statements import (
 )
 from fluxstore_postgres.unit import Unit
 
+MOMENT_SECONDS = 5.0
+T = TypeVar("T")
 PAUSE_SECONDS = (0.02, 0.08)
 """How long writers have the fence to themselves between two attempts to close it."""
 
@@ -71,21 +73,45 @@ class Controls:
         if step.control is None and self._database.known_ledger() is None:
             return step.expected is None
         self._database.make_ledger()
-        until = time.monotonic() + patience_seconds
-        while True:
+
+        def work() -> bool:
             self._database.look()
             try:
                 with self._unit(step) as unit:
                     return self._made(unit, step)
             except AccessError as error:
                 raise self._without_rights(error) from error
+
+        return self._patiently(step.entity, work, patience_seconds)
+
+    def alone(self, entity: str, work: Callable[[Unit, str], T]) -> T:
+        """Return what *work* returns while nobody writes *entity*; nothing is changed."""
+
+        def held() -> T:
+            with self._database.connections.unit(self._database.where_all()) as unit:
+                unit.run(statement("capture", "patience"))
+                self._close(unit, entity)
+                return work(unit, entity)
+
+        return self._patiently(entity, held, MOMENT_SECONDS)
+
+    def _patiently(self, entity: str, work: Callable[[], T], patience_seconds: float) -> T:
+        until = time.monotonic() + patience_seconds
+        while True:
+            try:
+                return work()
             except BackendUnavailableError as error:
                 if state_of(error) not in IN_THE_WAY:
                     raise
                 if time.monotonic() >= until:
-                    raise self._held(step.entity) from error
+                    raise self._held(entity) from error
             # Not for security: two that change control must not keep step with each other.
             time.sleep(random.uniform(*PAUSE_SECONDS))  # noqa: S311
+
+    def _close(self, unit: Unit, entity: str) -> None:
+        """Close the fence of *entity*; ``lock_timeout`` says how long to try."""
+        lock = lock_name(self._database.ledger_schema, entity)
+        unit.run(self._statement("fence"), {"name": lock})
 
     def _unit(self, step: Step) -> AbstractContextManager[Unit]:
         connections = self._database.connections
@@ -95,8 +121,7 @@ class Controls:
     def _made(self, unit: Unit, step: Step) -> bool:
         unit.run(statement("capture", "patience"))
         self._hold_writers(unit, step)
-        lock = lock_name(self._database.ledger_schema, step.entity)
-        unit.run(self._statement("fence"), {"name": lock})
+        self._close(unit, step.entity)
         entity = {"entity": step.entity}
         rows = unit.run(self._statement("own_control"), entity)
         if (control_of(rows[0]) if rows else None) != step.expected:

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 import psycopg
 
-from fluxstore.adapter import Backlog, Control, Cursor, Mark, Part
+from fluxstore.adapter import Backlog, Control, Cursor, Mark, Part, Touch
 from fluxstore.codec import Codec
 from fluxstore.errors import LeaseError
 from fluxstore.records import Key, Problem, Reason, Rejected, Version
@@ -62,6 +62,25 @@ class PostgresLedger:
         texts = {codec.key_text(key): key for key in keys}
         rows = self._ask("versions", entity=entity, keys=list(texts))
         return {texts[text]: Version(epoch, seq, gone) for text, epoch, seq, gone in rows}
+
+    def touched(self, entity: str, after: int, limit: int) -> Sequence[Touch]:
+        """Return up to *limit* touched keys beyond *after*, the last written last."""
+        key_of = self._codec(entity).key_of_text
+        rows = self._ask("touched", entity=entity, after=str(after), limit=str(limit))
+        return [Touch(key_of(text), number) for text, number in rows]
+
+    def last_touch(self, entity: str) -> int:
+        """Return the place of the last key that was written.
+
+        A place is given before its transaction ends: the fence is closed for a moment, so that all
+        that have one are over.
+        """
+        if self._database.known_ledger() is None:
+            return 0
+        return self._controls.alone(entity, self._last_touch)
+
+    def _last_touch(self, unit: Unit, entity: str) -> int:
+        return int(unit.run(self._statement("last_touch"), {"entity": entity})[0][0])
 
     def operations(self, entity: str, keys: Sequence[Key]) -> Mapping[Key, Sequence[str]]:
         """Return the ids of the operations that changed *keys* and may still be repeated."""

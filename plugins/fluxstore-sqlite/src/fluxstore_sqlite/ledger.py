@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, TypeVar
 
-from fluxstore.adapter import Backlog, Control, Cursor, Mark, Part
+from fluxstore.adapter import Backlog, Control, Cursor, Mark, Part, Touch
 from fluxstore.codec import Codec
 from fluxstore.records import Key, Problem, Reason, Rejected, Version
 from fluxstore_sqlite import sql
@@ -103,6 +103,17 @@ class SqliteLedger:
             return {key: version for key, version in found.items() if version is not None}
 
         return self._asked(ask, {})
+
+    def touched(self, entity: str, after: int, limit: int) -> Sequence[Touch]:
+        """Return up to *limit* touched keys beyond *after*, the last written last."""
+        key_of = self._codec(entity).key_of_text
+        rows = self._rows("touched", entity, after, limit)
+        return [Touch(key_of(key), number) for key, number in rows]
+
+    def last_touch(self, entity: str) -> int:
+        """Return the place of the last key that was written; one writes at a time."""
+        rows = self._rows("last_touch", entity)
+        return int(rows[0][0]) if rows else 0
 
     def marks(self, entity: str, limit: int) -> Sequence[Mark]:
         """Return up to *limit* marks, the oldest first."""

@@ -103,7 +103,7 @@ BEGIN
         SELECT about, k.key, control_epoch, CASE WHEN existed THEN 2 ELSE 1 END, gone
         FROM unnest(keys) AS k (key) ORDER BY k.key
         ON CONFLICT (entity, key) DO UPDATE SET
-            epoch = excluded.epoch, seq = v.seq + 1, deleted = excluded.deleted
+            epoch = excluded.epoch, seq = v.seq + 1, deleted = excluded.deleted, number = DEFAULT
         RETURNING v.key, v.epoch, v.seq
     ), marked AS (
         INSERT INTO {ledger}.outbox AS m (entity, key, epoch, seq)

@@ -61,6 +61,14 @@ GROUP BY a.pid, a.application_name, a.xact_start ORDER BY a.xact_start LIMIT 3
 SELECT key, epoch, seq, deleted FROM {ledger}.versions
 WHERE entity = %(entity)s AND key = ANY(%(keys)s::text[])
 
+-- touched: some touched keys beyond a place, in the order in which they were written last
+SELECT key, number FROM {ledger}.versions
+WHERE entity = %(entity)s AND number > %(after)s::text::bigint
+ORDER BY number LIMIT %(limit)s::text::bigint
+
+-- last_touch: the place of the last
+SELECT coalesce(max(number), 0) FROM {ledger}.versions WHERE entity = %(entity)s
+
 -- operations: the operations that changed keys and may still be repeated, the oldest first
 SELECT key, array_agg(op_id ORDER BY at, op_id) FROM {ledger}.ops
 WHERE entity = %(entity)s AND key = ANY(%(keys)s::text[]) AND at > now() - interval '1 hour'

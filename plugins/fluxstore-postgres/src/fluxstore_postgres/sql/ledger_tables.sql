@@ -23,8 +23,10 @@ CREATE TABLE IF NOT EXISTS {schema}.versions (
     epoch   bigint NOT NULL,
     seq     bigint NOT NULL,
     deleted boolean NOT NULL,
+    number  bigint GENERATED ALWAYS AS IDENTITY,
     PRIMARY KEY (entity, key)
 );
+CREATE INDEX IF NOT EXISTS versions_number ON {schema}.versions (entity, number);
 CREATE TABLE IF NOT EXISTS {schema}.outbox (
     entity text COLLATE "C",
     key    text COLLATE "C",

@@ -52,8 +52,8 @@ ON CONFLICT (entity, key) DO NOTHING;
 
 -- name: displaced
 -- Gives a tombstone and a mark to each row that was displaced.
-INSERT INTO _fluxstore_versions (entity, key, epoch, seq, deleted)
-SELECT d.entity, d.key, c.epoch, 2, 1 FROM _fluxstore_displaced AS d, _fluxstore_control AS c
+INSERT INTO _fluxstore_versions (entity, key, epoch, seq, deleted, number)
+SELECT d.entity, d.key, c.epoch, 2, 1, {place} - 1 + row_number() OVER () FROM _fluxstore_displaced AS d, _fluxstore_control AS c
 WHERE d.entity = {entity} AND c.entity = {governor}
     AND NOT EXISTS (SELECT 1 FROM {table} AS t WHERE {is_stored})
     AND NOT EXISTS (
@@ -61,7 +61,8 @@ WHERE d.entity = {entity} AND c.entity = {governor}
         WHERE w.entity = d.entity AND w.key = d.key AND w.deleted = 1
     )
 ON CONFLICT (entity, key) DO UPDATE SET
-    epoch = excluded.epoch, seq = _fluxstore_versions.seq + 1, deleted = 1;
+    epoch = excluded.epoch, seq = _fluxstore_versions.seq + 1, deleted = 1,
+    number = excluded.number;
 INSERT INTO _fluxstore_outbox (entity, key, epoch, seq, number, at)
 SELECT v.entity, v.key, v.epoch, v.seq, {number}, {now}
 FROM _fluxstore_displaced AS d, _fluxstore_versions AS v
@@ -72,11 +73,12 @@ DELETE FROM _fluxstore_displaced WHERE entity = {entity};
 
 -- name: touch
 -- Gives a record its next version and a mark.
-INSERT INTO _fluxstore_versions (entity, key, epoch, seq, deleted)
-SELECT {entity}, {key}, c.epoch, {seq}, {deleted} FROM _fluxstore_control AS c
+INSERT INTO _fluxstore_versions (entity, key, epoch, seq, deleted, number)
+SELECT {entity}, {key}, c.epoch, {seq}, {deleted}, {place} FROM _fluxstore_control AS c
 WHERE c.entity = {governor} AND {condition}
 ON CONFLICT (entity, key) DO UPDATE SET
-    epoch = excluded.epoch, seq = _fluxstore_versions.seq + 1, deleted = excluded.deleted;
+    epoch = excluded.epoch, seq = _fluxstore_versions.seq + 1, deleted = excluded.deleted,
+    number = excluded.number;
 INSERT INTO _fluxstore_outbox (entity, key, epoch, seq, number, at)
 SELECT v.entity, v.key, v.epoch, v.seq, {number}, {now} FROM _fluxstore_versions AS v
 WHERE v.entity = {entity} AND v.key = {key} AND {condition}
@@ -86,6 +88,10 @@ ON CONFLICT (entity, key) DO UPDATE SET
 -- name: number
 -- The number of an entity's next mark, as a value.
 (SELECT coalesce(max(o.number), 0) + 1 FROM _fluxstore_outbox AS o WHERE o.entity = {entity})
+
+-- name: place
+-- The place of the next touched key of an entity, as a value.
+(SELECT coalesce(max(w.number), 0) + 1 FROM _fluxstore_versions AS w WHERE w.entity = {entity})
 
 -- name: now
 -- Seconds of 1970, as a value.

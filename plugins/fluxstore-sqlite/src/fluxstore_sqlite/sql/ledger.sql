@@ -52,10 +52,24 @@ SELECT epoch, seq, deleted FROM _fluxstore_versions WHERE entity = ? AND key = ?
 SELECT 1 FROM _fluxstore_versions WHERE entity = ? LIMIT 1
 
 -- name: set_version
--- The version of a key.
-INSERT INTO _fluxstore_versions (entity, key, epoch, seq, deleted) VALUES (?, ?, ?, ?, ?)
+-- The version of a key, which is the last that was written.
+INSERT INTO _fluxstore_versions (entity, key, epoch, seq, deleted, number)
+VALUES (
+    ?1, ?2, ?3, ?4, ?5,
+    (SELECT coalesce(max(w.number), 0) + 1 FROM _fluxstore_versions AS w WHERE w.entity = ?1)
+)
 ON CONFLICT (entity, key) DO UPDATE SET
-    epoch = excluded.epoch, seq = excluded.seq, deleted = excluded.deleted
+    epoch = excluded.epoch, seq = excluded.seq, deleted = excluded.deleted,
+    number = excluded.number
+
+-- name: touched
+-- Some touched keys beyond a place, in the order in which they were written last.
+SELECT key, number FROM _fluxstore_versions
+WHERE entity = ? AND number > ? ORDER BY number LIMIT ?
+
+-- name: last_touch
+-- The place of the last.
+SELECT coalesce(max(number), 0) FROM _fluxstore_versions WHERE entity = ?
 
 -- name: set_mark
 -- This key may differ in the follower; one row a key, the newest, behind all others.

@@ -10,14 +10,18 @@ CREATE TABLE IF NOT EXISTS _fluxstore_control (
     format    INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 
+-- number: the place among an entity's keys, the last written last.
 CREATE TABLE IF NOT EXISTS _fluxstore_versions (
     entity  TEXT NOT NULL,
     key     TEXT NOT NULL,
     epoch   INTEGER NOT NULL,
     seq     INTEGER NOT NULL,
     deleted INTEGER NOT NULL CHECK (deleted IN (0, 1)),
+    number  INTEGER NOT NULL,
     PRIMARY KEY (entity, key)
 ) STRICT, WITHOUT ROWID;
+
+CREATE INDEX IF NOT EXISTS _fluxstore_versions_number ON _fluxstore_versions (entity, number);
 
 -- number: the order in which an entity's marks were made; at: since when the key has had one, as
 -- seconds of 1970.

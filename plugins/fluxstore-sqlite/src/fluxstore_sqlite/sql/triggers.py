@@ -72,6 +72,7 @@ class _Triggers:
             "entity": self._entity,
             "governor": sql.governor(table.entity.name),
             "number": _of("number", entity=self._entity),
+            "place": _of("place", entity=self._entity),
             "now": _of("now"),
         }
         self.all: Mapping[tuple[str, str], Callable[[], Iterator[str]]] = {

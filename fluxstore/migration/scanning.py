@@ -11,14 +11,14 @@ from fluxstore.migration.patience import Patience
 from fluxstore.migration.progress import StoppedError
 
 T = TypeVar("T")
-LARGEST_PAGE_RECORDS = 2048
+LARGEST_PAGE_RECORDS = 1024
 SMALLEST_PAGE_RECORDS = 16
-_PAGE_BYTES = 1024 * 1024
+_PAGE_BYTES = 512 * 1024
 _UNKNOWN_PAGE_RECORDS = 512
 
 
 def page_records(size: Size) -> int:
-    """Return how many records of this size to take at once: about 1 MiB, decoded some 8 MiB."""
+    """Return how many records of this size to take at once: about ½ MiB, decoded some 4 MiB."""
     if not size.records or not size.bytes:
         return _UNKNOWN_PAGE_RECORDS
     fitting = _PAGE_BYTES * size.records // size.bytes

@@ -133,7 +133,7 @@ def test_regression_26_pages_are_bounded_and_records_go_in_batches():
     source, target = pile(*(Note(id=n) for n in range(3000))), Counting()
     migrate(source, target.end, ENTITIES)
 
-    assert max(target.batches) <= 2048
+    assert max(target.batches) <= 1024
     assert len(target.batches) < 40
 
 

@@ -1,9 +1,10 @@
 -- Where the records of one version of a file are: a private database that goes with its connection.
 
--- set_up: the tables; a place is the number of an entity's place in the file
+-- set_up: the tables; a place is the number of an entity's place in the file. Each file has an index
+-- of its own, so its cache is small; a larger one was not faster
 PRAGMA journal_mode = OFF;
 PRAGMA synchronous = OFF;
-PRAGMA cache_size = -2048;
+PRAGMA cache_size = -512;
 CREATE TABLE documents (
     place INTEGER NOT NULL,
     key TEXT NOT NULL,

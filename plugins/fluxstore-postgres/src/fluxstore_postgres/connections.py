@@ -48,6 +48,13 @@ class Link(psycopg.Connection[TupleRow]):
     """The process that serves it."""
     last_used: float = 0.0
 
+    @classmethod
+    def connect(cls, *args: Any, **kwargs: Any) -> Any:
+        """Connect as this process, which whoever it stands in the way of can then find."""
+        host = socket.gethostname()[:_MOST_OF_A_HOST]
+        name = f"fluxstore, process {os.getpid()} on {host}"
+        return super().connect(*args, fallback_application_name=name, **kwargs)
+
 
 @attrs.define
 class Health:

@@ -47,7 +47,6 @@ def target_of(settings: Settings, backend: str, *, conninfo: str | None = None) 
     extra = {
         "sslmode": sslmode,
         "connect_timeout": str(max(2, math.ceil(settings.connect_timeout.total_seconds()))),
-        "application_name": given.get("application_name", "fluxstore"),
         "client_encoding": "UTF8",
     }
     if sslmode.startswith("verify") and "sslrootcert" not in known:

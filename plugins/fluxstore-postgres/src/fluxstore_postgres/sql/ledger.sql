@@ -102,7 +102,7 @@ DELETE FROM {ledger}.facts WHERE name = %(name)s
 -- marks: the outbox of an entity, oldest first
 SELECT key, o.epoch, o.seq, coalesce(v.deleted, false)
 FROM {ledger}.outbox AS o LEFT JOIN {ledger}.versions AS v USING (entity, key)
-WHERE entity = %(entity)s ORDER BY number LIMIT %(limit)s::text::bigint
+WHERE entity = %(entity)s ORDER BY o.number LIMIT %(limit)s::text::bigint
 
 -- clear: marks that still are the ones that were read, locked in one order: several clear at once
 WITH found AS (

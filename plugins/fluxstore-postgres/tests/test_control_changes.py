@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from typing import Any
@@ -52,6 +53,19 @@ def test_a_transaction_that_does_not_end_is_named_and_nothing_has_changed(
     assert f"process {pid} (nightly report) since 20" in raised.value.holder
     assert raised.value.holder in str(raised.value)
     assert {"*": DUAL} == adapter.ledger.controls()
+
+
+def test_a_writer_of_ours_is_named_as_the_process_that_it_is(
+    adapter: Any, open_adapter: Any, postgres_dsn: str
+) -> None:
+    adapter.ledger.set_control("*", None, DUAL)
+    other = open_adapter(postgres_dsn)
+    with other.transaction():
+        other.collection(ALBUMS).commit([album("b")])
+        with pytest.raises(LeaseError) as raised:
+            adapter.ledger.set_control("*", DUAL, SEALED, patience_seconds=0.3)
+
+    assert f"(fluxstore of pid {os.getpid()} on " in raised.value.holder
 
 
 def test_the_first_control_names_who_writes_to_a_table_that_needs_triggers(

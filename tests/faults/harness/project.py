@@ -205,7 +205,13 @@ class Project:
         return wrong
 
     def records(self, backend: str) -> dict[str, tuple[bytes, tuple[str, ...]]]:
-        """Return key to canonical bytes and entries of every record of one backend."""
+        """Return key to canonical bytes and entries of every record of one backend.
+
+        A target's file is made with its first record.
+        """
+        is_target = backend == self.setup.target
+        if backend == "json" and is_target and not (self.data / "logbooks.json").exists():
+            return {}
         with self.opened(backend) as adapter:
             collection = adapter.collection(self.loaded().entities["logbooks"])
             codec = Codec.of(collection.entity)

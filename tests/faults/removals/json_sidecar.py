@@ -97,6 +97,6 @@ REMOVALS = (
         "fluxstore/ledger/writer.py",
         "                self._make_sure(error)\n",
         "                pass\n",
-        ("tests/unit/test_sidecar_trouble.py", "plugins/fluxstore-json/tests/test_json_faults.py"),
+        ("plugins/fluxstore-json/tests/test_json_failed_flush.py",),
     ),
 )

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import logging
+import os
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
 import attrs
 import msgspec
@@ -31,6 +33,8 @@ logger = logging.getLogger("fluxstore_postgres")
 T = TypeVar("T")
 IDLE_SECONDS_BEFORE_CHECK = 5.0
 BULK_FACTOR = 20
+_MOST_OF_A_HOST = 33
+"""PostgreSQL keeps 63 bytes of a session's name."""
 TROUBLE_SECONDS = 0.1
 """How long to wait at a time for a connection while making one fails."""
 HEAD_START_SECONDS = 1.0
@@ -49,10 +53,10 @@ class Link(psycopg.Connection[TupleRow]):
     last_used: float = 0.0
 
     @classmethod
-    def connect(cls, *args: Any, **kwargs: Any) -> Any:
+    def connect(cls, *args: Any, **kwargs: Any) -> Self:
         """Connect as this process, which whoever it stands in the way of can then find."""
         host = socket.gethostname()[:_MOST_OF_A_HOST]
-        name = f"fluxstore, process {os.getpid()} on {host}"
+        name = f"fluxstore of pid {os.getpid()} on {host}"
         return super().connect(*args, fallback_application_name=name, **kwargs)
 
 

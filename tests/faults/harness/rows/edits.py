@@ -18,9 +18,8 @@ from harness.row import Row
 from harness.stage import Case, Stage
 from harness.storm import KEYS, begun, get_on
 
-FOREIGN = "k7"
+FOREIGN = "foreign"
 """A record that the edit changes, and no writer."""
-WORKED_ON = tuple(key for key in KEYS if key != FOREIGN)
 CORRUPTIONS: Mapping[str, tuple[LiteralString, str, tuple[str, ...]]] = {
     "number": ("UPDATE logbooks SET count = count + 1 WHERE id = %s", "diverged", ("count",)),
     "letter": (
@@ -56,6 +55,7 @@ CORRUPTIONS: Mapping[str, tuple[LiteralString, str, tuple[str, ...]]] = {
 def edited(stage: Stage) -> None:
     """Let another program replace the file under writers: noticed, and never written over."""
     project = stage.project()
+    project.preload([FOREIGN])
     crew = begun(stage, project)
     get_on(crew)
     file = project.data / "logbooks.json"
@@ -81,6 +81,7 @@ def edited(stage: Stage) -> None:
 def imported(stage: Stage) -> None:
     """Let another program replace the file under writers: its change becomes one of theirs."""
     project = stage.project(json='foreign_edits = "import"')
+    project.preload([FOREIGN])
     crew = begun(stage, project)
     get_on(crew)
     file = project.data / "logbooks.json"
@@ -89,8 +90,7 @@ def imported(stage: Stage) -> None:
     get_on(crew)
     crew.finish()
     stage.require("edited" in project.found()[FOREIGN], "the edit was not taken")
-    others = [call for call in (*crew.before, *crew.history()) if call.key != FOREIGN]
-    stage.judge(project, others)
+    stage.judge(project, [*crew.before, *crew.history()])
 
 
 def _edit(document: bytes) -> bytes:

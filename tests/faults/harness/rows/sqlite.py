@@ -44,7 +44,7 @@ TROUBLES: Mapping[str, Callable[[Project, Path], AbstractContextManager[None]]] 
 
 def in_trouble(stage: Stage, trouble: str) -> None:
     """Let writers work while their file is in trouble; who only follows is not noticed."""
-    with small_disk(stage.place("small"), "24m") as place:
+    with small_disk(stage.place("small"), "160m") as place:
         project = stage.project(database=place)
         named = (*WRITES, "read") if stage.case.authority == "sqlite" else ()
         act = TROUBLES[trouble]

@@ -139,6 +139,7 @@ class Backfill(Migration):
         """Try together what was refused, touched and untouched in turn, while that helps."""
         copies = [self._live_copies[e.name] for e in self.plan.entities if e.name in self._copies]
         for copy in copies:
+            copy.carry_deletes()
             self._review(copy)
         while retried(copies) or self._settled(copies) or opened(copies):
             check(self._is_stopped)

@@ -8,10 +8,11 @@ from typing import Any, TypeVar
 
 import attrs
 
-from fluxstore.adapter import Batch, Cursor, Merged, Page
+from fluxstore.adapter import Batch, Collection, Cursor, Merged, Page
 from fluxstore.errors import MigrationError, StalePhaseError
 from fluxstore.migration.carrying import Carried, Waiting, carry
 from fluxstore.migration.copy import EntityCopy
+from fluxstore.migration.current import readable
 from fluxstore.migration.live import Live
 from fluxstore.migration.patience import Patience
 from fluxstore.migration.steering import Steering
@@ -75,6 +76,31 @@ class LiveCopy(EntityCopy):
         changes = [
             Versioned(key, UNTOUCHED, record, tuple(done[key])) for key, record in there.items()
         ]
+        self._take(collection, changes)
+
+    def carry_deletes(self) -> None:
+        """Let the follower know what was deleted in phase off, and may still be repeated.
+
+        Those records are gone, and nothing else tells of them. What has a version was carried with
+        it; one that comes anew is newer than any that nobody touched.
+        """
+        authority = self.live.authority.adapter
+        collection = self.live.follower.adapter.collection(self.entity)
+        after: Key | None = None
+        while keys := authority.ledger.operated(self.entity.name, after, _CARRIED_AT_ONCE):
+            after = keys[-1]
+            known, _ = readable(authority, self.entity, keys)
+            touched = authority.ledger.versions(self.entity.name, keys)
+            gone = [key for key in keys if key not in known and key not in touched]
+            done = authority.ledger.operations(self.entity.name, gone) if gone else {}
+            changes = [
+                Versioned(key, attrs.evolve(UNTOUCHED, deleted=True), None, tuple(op_ids))
+                for key, op_ids in done.items()
+            ]
+            if changes:
+                self._take(collection, changes)
+
+    def _take(self, collection: Collection, changes: Sequence[Versioned]) -> None:
         self.in_epoch(lambda epoch: collection.apply_if_newer(changes, epoch=epoch))
 
     def carry(self, keys: Sequence[Key]) -> None:

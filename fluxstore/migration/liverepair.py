@@ -144,17 +144,17 @@ class LiveRepair:
         follower, epoch = self._live.follower, self._live.epochs[entity.name]
         with follower.adapter.transaction():
             follower.collection(entity).merge(Batch((), epoch=epoch))  # keeps everybody else out
-            todo, counts = self._todo(entity, by_key)
-            if todo and not self._options.dry_run:
-                counts += self._write(entity, todo, newer, file=file)
+            due, counts = self._due(entity, by_key)
+            if due and not self._options.dry_run:
+                counts += self._write(entity, due, newer, file=file)
         self._counts += counts
 
-    def _todo(
+    def _due(
         self, entity: Entity, by_key: Mapping[Key, Step]
     ) -> tuple[dict[Key, Step], Counter[str]]:
         """Return the steps whose record still is as it was, and how many others there are."""
         now = self._documents(entity, list(by_key))
-        todo: dict[Key, Step] = {}
+        due: dict[Key, Step] = {}
         counts: Counter[str] = Counter()
         for key, step in by_key.items():
             if without_version(now.get(key)) == without_version(step.after):
@@ -162,8 +162,8 @@ class LiveRepair:
             elif now.get(key) != step.before:
                 counts["moved"] += 1
             else:
-                todo[key] = step
-        return todo, counts
+                due[key] = step
+        return due, counts
 
     def _newer(self, entity: Entity, keys: Sequence[Key]) -> Mapping[Key, Versioned]:
         """Return what the authority has under *keys*, with versions, where it is to be carried."""
@@ -179,20 +179,20 @@ class LiveRepair:
     def _write(
         self,
         entity: Entity,
-        todo: Mapping[Key, Step],
+        due: Mapping[Key, Step],
         newer: Mapping[Key, Versioned],
         *,
         file: TextIO | None,
     ) -> Counter[str]:
         to_json = converters(entity)[0]
-        after = {key: step.after for key, step in todo.items()}
-        for key in todo.keys() & newer.keys():
+        after = {key: step.after for key, step in due.items()}
+        for key in due.keys() & newer.keys():
             record = newer[key].record
             after[key] = None if record is None else to_json(record)
         if file is not None:
-            note(file, [attrs.evolve(step, after=after[key]) for key, step in todo.items()])
-        applied = self._apply(entity, [newer[key] for key in todo if key in newer])
-        rest = {key: step for key, step in todo.items() if key not in applied}
+            note(file, [attrs.evolve(step, after=after[key]) for key, step in due.items()])
+        applied = self._apply(entity, [newer[key] for key in due if key in newer])
+        rest = {key: step for key, step in due.items() if key not in applied}
         # What the authority has changed since and the follower does not take is on its way there.
         still = [step for key, step in rest.items() if after[key] == step.after]
         merged = self._merge(entity, still)

@@ -158,7 +158,7 @@ class Passes:
 
 
 def _left(entity: Entity, marks: Sequence[Mark], carried: Carried) -> dict[Key, Version]:
-    """Return the marks that stay for now: all of them, where not even one could be cleared."""
+    """Return the marks that stay: all of them, where not even one could be cleared."""
     text = Codec.of(entity).key_text
     spoilt = {one.problem.key for one in carried.quarantined}
     stay = {one.key for one in carried.waiting} | set(carried.absent)

@@ -86,7 +86,7 @@ class JsonAdapter:
         try:
             self._checkpointer.run()
         except FluxstoreError as error:
-            log.warning("changes stay in the ledger for now: %s", error)
+            log.warning("changes stay in the ledger: %s", error)
             return False
         return True
 
@@ -143,6 +143,6 @@ class JsonAdapter:
                 self.ledger.hurry(CLOSING_SECONDS)
                 self._checkpointer.run(ahead=False, patience_seconds=CLOSING_SECONDS)
         except HeldError as error:
-            log.warning("changes stay in the ledger for now: %s", error)
+            log.warning("changes stay in the ledger: %s", error)
         finally:
             self._backend.close()

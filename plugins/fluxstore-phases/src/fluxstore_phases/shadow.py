@@ -147,7 +147,7 @@ class Shadow(Attendant):
                     self._look(one)
 
     def _marked(self, entity: str, authority: Side) -> set[Key] | None:
-        """Return the keys that may differ for now; ``None`` where that may be any."""
+        """Return the keys that may differ still; ``None`` where that may be any."""
         marks = self._adapter(authority).ledger.marks(entity, _MARKS_LOOKED_AT)
         return None if len(marks) == _MARKS_LOOKED_AT else {mark.key for mark in marks}
 

@@ -2,7 +2,8 @@
 
 from harness.removal import Removal
 
-SQL = "plugins/fluxstore-postgres/src/fluxstore_postgres/sql"
+SOURCE = "plugins/fluxstore-postgres/src/fluxstore_postgres"
+SQL = f"{SOURCE}/sql"
 TESTS = "plugins/fluxstore-postgres/tests"
 KIT = f"{TESTS}/test_postgres_conformance.py"
 UNKNOWN = f"{TESTS}/test_unknown_commits.py"
@@ -154,5 +155,29 @@ REMOVALS = (
         "pg_snapshot_xmax(pg_current_snapshot()) THEN 'aborted'",
         "pg_snapshot_xmax(pg_current_snapshot()) THEN NULL",
         (UNKNOWN,),
+    ),
+    Removal(
+        "postgres: a commit that happened is a success",
+        "what pg_xact_status says to have been committed is acknowledged",
+        f"{SOURCE}/unit.py",
+        '        if said == "committed":\n            return\n',
+        "",
+        (UNKNOWN,),
+    ),
+    Removal(
+        "postgres: repeated once it is decided",
+        "an operation whose connection died is made again only when the server has ended the first",
+        f"{SOURCE}/retrying.py",
+        "return not is_silent and connections.is_lost_write_decided()",
+        "return not is_silent",
+        (UNKNOWN, f"{TESTS}/test_outages.py"),
+    ),
+    Removal(
+        "postgres: deadlocks are tried again",
+        "of two writes in each other's way the one that PostgreSQL ends is made again",
+        f"{SOURCE}/retrying.py",
+        "return state_of(error) in RETRIED or isinstance(error.__cause__, Undone)",
+        "return isinstance(error.__cause__, Undone)",
+        (f"{TESTS}/test_outages.py", "-k", "deadlock"),
     ),
 )

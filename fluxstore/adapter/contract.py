@@ -188,6 +188,13 @@ class Ledger(Protocol):
         """Return the ids of the operations that changed *keys* and may still be repeated."""
         ...
 
+    def operated(self, entity: str, after: Key | None, limit: int) -> Sequence[Key]:
+        """Return up to *limit* keys that such operations have changed, in one order, after *after*.
+
+        Records that were deleted in phase ``off`` are found nowhere else.
+        """
+        ...
+
     def marks(self, entity: str, limit: int) -> Sequence[Mark]:
         """Return up to *limit* marks of the outbox, the oldest first."""
         ...

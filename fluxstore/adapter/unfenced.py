@@ -78,6 +78,10 @@ class UnfencedLedger:
         """Return nothing."""
         return {}
 
+    def operated(self, entity: str, after: Key | None, limit: int) -> Sequence[Key]:
+        """Return nothing."""
+        return ()
+
     def marks(self, entity: str, limit: int) -> Sequence[Mark]:
         """Return nothing."""
         return ()

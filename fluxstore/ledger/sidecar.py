@@ -252,6 +252,15 @@ class SidecarLedger(Books):
                 found.setdefault(texts[text], []).append(op_id)
         return found
 
+    def operated(self, entity: str, after: Key | None, limit: int) -> Sequence[Key]:
+        """Return up to *limit* keys that operations have changed, in the order of their texts."""
+        codec, since = self._entities[entity], int(time.time() - self._op_retention_seconds)
+        text = "" if after is None else Codec.of(codec).key_text(after)
+        with self.reading() as connection:
+            values = (entity, text, since, limit)
+            rows = connection.execute(SQL["operated"], values) if connection else ()
+            return [Codec.of(codec).key_of_text(key) for (key,) in rows]
+
     def is_repeated(
         self, transaction: Transaction, op_id: str, entity: str, keys: Iterable[str]
     ) -> bool:

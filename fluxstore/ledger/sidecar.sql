@@ -137,6 +137,9 @@ SELECT key, op_id FROM ops
 WHERE entity = ? AND key IN (SELECT value FROM json_each(?)) AND made >= ?
 ORDER BY epoch, seq
 
+-- operated: some keys that operations have changed since a time, after a key
+SELECT DISTINCT key FROM ops WHERE entity = ? AND key > ? AND made >= ? ORDER BY key LIMIT ?
+
 -- remember_op: an operation has changed a key
 INSERT INTO ops (op_id, entity, key, epoch, seq, made) VALUES (?, ?, ?, ?, ?, ?)
 ON CONFLICT (entity, key, op_id) DO NOTHING

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from phase_changes import Ends, ends, fill_back, phase, prove, walk, write
+from phase_changes import Ends, ends, fill, phase, prove, walk, write
 from protocol_model.explorer import Event
 from protocol_model.migration import Migration
 from protocol_model.scenario import (
@@ -128,7 +128,7 @@ def test_to_expired_and_back_by_a_backfill(sides, events):
     walk(sides, 5)
     completing.expire(sides, ALL, 0.0)
     Walk(sides).to(phase(4))
-    fill_back(sides)
+    fill(sides)
     Walk(sides).to(phase(3))
 
     assert is_path(events, TO_EXPIRED_AND_BACK)

@@ -172,8 +172,8 @@ def satisfy(sides: Sides, scope: str = ALL) -> None:
     prove(sides, scope)
 
 
-def fill_back(sides: Sides) -> None:
-    """Fill the source from the target, as `migrate` does while the target is the authority."""
+def fill(sides: Sides) -> None:
+    """Fill the side that follows from the one that is the authority, as `migrate` does."""
     two = [End(NAMES[side], sides.adapter(side)) for side in Side]
     found = live_of(*two, ENTITIES.values())
     assert found is not None

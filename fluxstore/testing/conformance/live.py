@@ -164,6 +164,30 @@ class TestOperationsTravel(_NeedsFencing):
         albums.commit([put(Album(id="c"))])
         assert {"a": {"op-1"}, "b": {"op-1", "op-2"}} == _operations(adapter, "abcd")
 
+    def test_keys_that_operations_have_changed_are_listed(self, adapter: Adapter) -> None:
+        albums = collection(adapter, Album)
+        albums.commit([put(Album(id=key)) for key in "abc"], op_id="op-1")
+        albums.commit([Delete("b")], op_id="op-2")
+        every = list(adapter.ledger.operated("albums", None, 9))
+        assert ["a", "b", "c"] == sorted(every)
+        pages = [*adapter.ledger.operated("albums", None, 2)]
+        pages += adapter.ledger.operated("albums", pages[-1], 2)
+        assert every == pages
+        assert [] == list(adapter.ledger.operated("albums", every[-1], 2))
+        assert [] == list(adapter.ledger.operated("tracks", None, 2))
+
+    def test_an_operation_on_a_record_that_is_nowhere_is_known(self, adapter: Adapter) -> None:
+        save(adapter, Album(id="extra"))
+        govern(adapter, "*", "follower")
+        albums = collection(adapter, Album)
+        gone = Version(0, 1, deleted=True)
+        albums.apply_if_newer([tombstone(key, gone, "op-1") for key in ("b", "extra")], epoch=1)
+        assert {"extra"} == set(albums.read(["b", "extra"]))
+        govern(adapter, "*", "authority", epoch=2)
+        assert {} == dict(albums.commit([Delete("b")], op_id="op-1"))
+        made = albums.commit([put(Album(id="b"), Intent.CREATE)], op_id="op-2")
+        assert 2 == made["b"].version.epoch
+
     def test_what_was_applied_brings_its_operations(self, adapter: Adapter) -> None:
         govern(adapter, "*", "follower")
         albums = collection(adapter, Album)

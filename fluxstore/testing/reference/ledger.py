@@ -68,6 +68,11 @@ class ReferenceLedger:
         known = self._memory.current().ops.get(entity, {})
         return {key: known[key] for key in keys if key in known}
 
+    def operated(self, entity: str, after: Key | None, limit: int) -> Sequence[Key]:
+        """Return up to *limit* keys that operations have changed, in an order of their own."""
+        keys = sorted(self._memory.current().ops.get(entity, {}), key=repr)
+        return [key for key in keys if after is None or repr(key) > repr(after)][:limit]
+
     def marks(self, entity: str, limit: int) -> Sequence[Mark]:
         """Return up to *limit* marks, the oldest first."""
         marks = list(self._memory.current().marks.get(entity, {}).items())

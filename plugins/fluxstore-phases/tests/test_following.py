@@ -9,8 +9,8 @@ from contextlib import suppress
 
 import attrs
 import pytest
-from phase_changes import Note, marks, phase, records, roles, texts, walk, write
-from two_sided import wait_until
+from phase_changes import KINDS, Note, ends, fill, marks, phase, records, roles, texts, walk, write
+from two_sided import Application, wait_until
 
 import fluxstore
 from fluxstore import Plugins
@@ -173,6 +173,25 @@ def test_an_operation_that_is_repeated_after_the_cutover_has_one_effect(applicat
         walk(sides, 4)
         store[Note].create(Note(id="a", text="once"), op_id="op")
         assert ["follower", "authority"] == roles(sides)
+
+
+def test_a_delete_of_phase_off_that_is_repeated_after_the_cutover_has_one_effect(tmp_path):
+    application = Application(tmp_path, one="json", two="sqlite")
+    with application.open() as store:
+        for key in "ab":
+            store[Note].create(Note(id=key))
+        store[Note].delete("a", op_id="its answer was lost")
+        with ends(tmp_path, one=KINDS["json"], two=KINDS["sqlite"]) as both:
+            sides = both.sides()
+            walk(sides, 2)
+            fill(sides)
+            walk(sides, 4)
+            store[Note].delete("a", op_id="its answer was lost")
+            with pytest.raises(RecordNotFoundError):
+                store[Note].delete("a", op_id="another")
+            assert {"b"} == set(texts(sides, TARGET)) == set(texts(sides, SOURCE))
+            store[Note].create(Note(id="a", text="anew"))
+            assert "anew" == texts(sides, SOURCE)["a"]
 
 
 def test_a_store_of_one_backend_alone_hears_at_once_that_it_is_only_a_follower(application, sides):

@@ -11,7 +11,7 @@ from phase_changes import (
     ENTITIES,
     control,
     ends,
-    fill_back,
+    fill,
     marks,
     phase,
     remove,
@@ -287,7 +287,7 @@ def test_a_source_whose_marks_were_dropped_is_filled_again_before_it_answers(sid
     Walk(sides).to(phase(4))
     with pytest.raises(GateError, match="gate backfill is shut"):
         Walk(sides).to(phase(3))
-    fill_back(sides)
+    fill(sides)
     Walk(sides).to(phase(3))
 
     assert {"a": "y"} == texts(sides, SOURCE)

@@ -89,6 +89,13 @@ class PostgresLedger:
         rows = self._ask("operations", entity=entity, keys=list(texts))
         return {texts[text]: tuple(op_ids) for text, op_ids in rows}
 
+    def operated(self, entity: str, after: Key | None, limit: int) -> Sequence[Key]:
+        """Return up to *limit* keys that operations have changed, in the order of their texts."""
+        codec = self._codec(entity)
+        text = "" if after is None else codec.key_text(after)
+        rows = self._ask("operated", entity=entity, after=text, limit=str(limit))
+        return [codec.key_of_text(row[0]) for row in rows]
+
     def marks(self, entity: str, limit: int) -> Sequence[Mark]:
         """Return up to *limit* marks of the outbox, oldest first."""
         codec = self._codec(entity)

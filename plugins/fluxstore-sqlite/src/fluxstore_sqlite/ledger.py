@@ -146,6 +146,14 @@ class SqliteLedger:
 
         return self._asked(ask, {})
 
+    def operated(self, entity: str, after: Key | None, limit: int) -> Sequence[Key]:
+        """Return up to *limit* keys that operations have changed, in the order of their texts."""
+        codec = self._codec(entity)
+        text = "" if after is None else codec.key_text(after)
+        since = int(time.time() - self._op_retention_seconds)
+        rows = self._rows("operated", entity, text, since, limit)
+        return [codec.key_of_text(key) for (key,) in rows]
+
     def clear(self, marks: Sequence[Mark]) -> int:
         """Clear each mark that still is the one given; return how many."""
         with self._connections.write() as driver:

@@ -74,6 +74,11 @@ SELECT key, array_agg(op_id ORDER BY at, op_id) FROM {ledger}.ops
 WHERE entity = %(entity)s AND key = ANY(%(keys)s::text[]) AND at > now() - interval '1 hour'
 GROUP BY key
 
+-- operated: some keys that operations have changed and may still be repeated, after a key
+SELECT DISTINCT key FROM {ledger}.ops
+WHERE entity = %(entity)s AND key > %(after)s AND at > now() - interval '1 hour'
+ORDER BY key LIMIT %(limit)s::text::bigint
+
 -- take: note the versions of changes that are newer than what is here; returns their keys
 INSERT INTO {ledger}.versions AS v (entity, key, epoch, seq, deleted)
 SELECT %(entity)s, c.* FROM unnest(

@@ -110,6 +110,11 @@ ON CONFLICT (op_id, entity, key) DO NOTHING
 -- The operations that changed a key and may still be repeated, the oldest first.
 SELECT op_id FROM _fluxstore_ops WHERE entity = ? AND key = ? AND at >= ? ORDER BY at, op_id
 
+-- name: operated
+-- Some keys that operations have changed since a time, after a key.
+SELECT DISTINCT key FROM _fluxstore_ops WHERE entity = ? AND key > ? AND at >= ?
+ORDER BY key LIMIT ?
+
 -- name: forget_ops
 -- Operations whose retention is over.
 DELETE FROM _fluxstore_ops WHERE at < ?

@@ -18,7 +18,7 @@ import attrs
 
 from fluxstore.adapter import Adapter, Capability
 from fluxstore.entity import Entity
-from fluxstore.migration import identity, quarantine
+from fluxstore.migration import holders, identity, quarantine
 from fluxstore.migration.carrying import REFUSALS, Carried, Waiting, clear
 from fluxstore.migration.current import current, readable
 from fluxstore.records import Key, Record, Rejected, Versioned
@@ -44,12 +44,15 @@ def settle(
     The state of each is read again: it may have changed since. ``StalePhaseError`` as ``carry``.
     """
     knot = Knot(origin, follower, entities, epochs)
-    knot.take(waiting)
-    for group in knot.groups():
-        knot.make(group)
-    left = knot.left()
-    if 1 < len(left) <= TOGETHER:
-        knot.make(left)
+    more: Sequence[Name] = [(one.entity, one.key) for one in waiting]
+    while more:
+        knot.take(more)
+        for group in knot.groups():
+            knot.make(group)
+        left = knot.left()
+        if 1 < len(left) <= TOGETHER:
+            knot.make(left)
+        more = knot.touch_holders()
     return knot.carried(waiting)
 
 
@@ -75,10 +78,10 @@ class Knot:
         self._made: set[Name] = set()
         self._applied = 0
 
-    def take(self, waiting: Sequence[Waiting]) -> None:
+    def take(self, names: Sequence[Name]) -> None:
         """Read both sides' state of the keys that wait."""
         for entity in self._entities.values():
-            keys = [one.key for one in waiting if one.entity == entity.name]
+            keys = [key for name, key in names if name == entity.name]
             if not keys:
                 continue
             found = current(self._origin, entity, keys)
@@ -95,6 +98,16 @@ class Knot:
         for group in sorted(map(needs.closure, self._changes), key=len):
             if left := [name for name in group if name not in self._made]:
                 yield left
+
+    def touch_holders(self) -> list[Name]:
+        """Touch what nobody has touched and what keeps a change from its place; return it."""
+        found: list[Name] = []
+        left = self.left()
+        for entity in self._entities.values():
+            changes = [self._changes[name] for name in left if name[0] == entity.name]
+            touched = holders.touch(self._origin, self._follower, entity, changes)
+            found += [(entity.name, key) for key in touched]
+        return found
 
     def left(self) -> list[Name]:
         """Return what waits still."""

@@ -147,6 +147,19 @@ def test_unique_values_swapped_between_two_copies_cross() -> None:
     assert same(both, User)
 
 
+def test_values_swapped_in_phase_off_cross_though_only_one_was_touched_since() -> None:
+    both = pair(is_governed=False)
+    both.write(User(id="a", email="1@x"), User(id="b", email="2@x"))
+    migrate(both.origin, both.follower, ENTITIES)
+    for key, email in (("a", None), ("b", "1@x"), ("a", "2@x")):
+        both.change(User, key, email=email)
+    both.govern()
+    both.change(User, "a", name="touched")
+    assert 0 == run(both).exit_code
+    drained(both)
+    assert same(both, User)
+
+
 def test_what_only_the_follower_has_is_reported_and_deleted_only_when_told() -> None:
     both = loaded(*HUNDRED)
     govern(both.follower, "authority", phase="off")

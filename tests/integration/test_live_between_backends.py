@@ -21,6 +21,7 @@ from fluxstore.migration.confirm import validate_live
 from fluxstore.migration.differences import Kind
 from fluxstore.migration.live import Live, live_of
 from fluxstore.migration.liverepair import apply_live_plan, undo_live
+from fluxstore.migration.migrate import migrate
 from fluxstore.migration.options import Options
 from fluxstore.migration.relay import drain
 from fluxstore.migration.repair import plan_live_repair
@@ -124,6 +125,19 @@ def test_conflicting_changes_cross_together(both: Pair) -> None:
     assert same(both)
     both.delete(Team, "new")
     assert drained(both).is_empty
+    assert same(both)
+
+
+@pytest.mark.parametrize("both", FEW, indirect=True)
+def test_values_swapped_in_phase_off_cross_though_only_one_was_touched(both: Pair) -> None:
+    both.write(User(id="a", email="1@x"), User(id="b", email="2@x"))
+    migrate(both.origin, both.follower, ENTITIES)
+    for key, email in (("a", None), ("b", "1@x"), ("a", "2@x")):
+        both.change(User, key, email=email)
+    both.govern()
+    both.change(User, "a", name="touched")
+    report = drained(both)
+    assert (0, ()) == (report.left.marks, report.waiting)
     assert same(both)
 
 

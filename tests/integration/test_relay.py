@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import pytest
 from governed import EPOCH, Pair, govern, held, pair, parents_first, save
-from moving import Member, Note, Team, User, everything
+from moving import ENTITIES, Member, Note, Team, User, everything
 
 from fluxstore.entity import entity_of
 from fluxstore.errors import LeaseError, StalePhaseError
+from fluxstore.migration.migrate import migrate
 from fluxstore.migration.relay import backlog, carry, drain
 from fluxstore.records import Problem, Reason, Rejected, Version, Versioned
 
@@ -160,6 +161,35 @@ def test_two_unique_values_swapped_cross_together() -> None:
         both.change(User, key, email=email)
     assert drained(both).is_empty
     assert same(both, User)
+
+
+def swapped_before(both):
+    """Copy three users, swap their unique values in phase off, then touch one of them."""
+    both.write(*(User(id=key, email=f"{key}@x") for key in "abc"))
+    migrate(both.origin, both.follower, ENTITIES)
+    for key, email in (("a", None), ("c", "a@x"), ("b", "c@x"), ("a", "b@x")):
+        both.change(User, key, email=email)
+    both.govern()
+    both.change(User, "a", name="touched")
+
+
+def test_unique_values_swapped_in_phase_off_cross_though_only_one_was_touched_since() -> None:
+    both = pair(is_governed=False)
+    swapped_before(both)
+    done = drained(both)
+    assert (True, ()) == (done.is_empty, done.waiting)
+    assert same(both, User)
+
+
+def test_a_holder_that_is_no_record_of_the_authority_stays_in_the_way() -> None:
+    both = pair(is_governed=False)
+    both.write(User(id="a", email="a@x"), User(id="b", email="b@x"))
+    migrate(both.origin, both.follower, ENTITIES)
+    both.delete(User, "b")
+    both.govern()
+    both.change(User, "a", email="b@x")
+    done = drained(both)
+    assert ["a"] == [one.key for one in done.waiting]
 
 
 def test_a_child_and_its_parent_cross_whatever_the_order() -> None:

@@ -262,8 +262,9 @@ class Writer:
         with translated(self._path):
             try:
                 self._acquire(turn)
-                transaction = Transaction(self._begun())
+                transaction = Transaction(self._connected())
                 try:
+                    transaction.run("begin_write")
                     yield transaction
                     self._commit(transaction)
                 finally:
@@ -271,10 +272,9 @@ class Writer:
             finally:
                 self._lock.release()
 
-    def _begun(self) -> sqlite3.Connection:
+    def _connected(self) -> sqlite3.Connection:
         if self._connection is None:
             self._connection = self._connect()
-        self._connection.execute(SQL["begin_write"])
         return self._connection
 
     def _end(self, transaction: Transaction) -> None:
@@ -304,7 +304,8 @@ class Writer:
         """
         try:
             self.drop()
-            connection = self._begun()
+            connection = self._connected()
+            connection.execute(SQL["begin_write"])
             connection.execute(SQL["touch_meta"])
             connection.execute(SQL["commit"])
         except (sqlite3.Error, OSError, BackendUnavailableError) as error:

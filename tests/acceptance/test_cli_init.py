@@ -83,7 +83,7 @@ def test_it_says_what_it_decided_and_what_to_do_next(folder):
     assert 0 == ran.returncode
     assert "key order_number, line_no (never twice within one parent)" in ran.stdout
     assert "product_sku names products" in ran.stdout
-    assert "settings.json: not covered: it holds no array of records" in ran.stdout
+    assert "settings.json: not covered: it holds no records" in ran.stdout
     assert "fluxstore assess --from json --to postgres" in ran.stdout
 
 

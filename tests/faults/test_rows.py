@@ -15,8 +15,8 @@ from harness.stage import Case
 
 HERE = Path(__file__).resolve().parent
 WITH_THE_TESTS = (
-    "F01", "F07", "F16", "F20", "F26", "F27", "F42", "F44", "F58", "F60", "F63", "F65", "F69b", "M01",
-    "M02",
+    "F01", "F07", "F16", "F20", "F26", "F27", "F42", "F44", "F58", "F60", "F63", "F65", "F69b",
+    "M01", "M02",
 )  # fmt: skip
 RUNS = [
     pytest.param(

@@ -92,7 +92,7 @@ class Moment:
             raise self.shelves.folder.refused(
                 file,
                 "was there and is gone",
-                "put it back from a backup; for a new beginning put an empty list in its place",
+                "put it back from a backup, or put a file without records in its place",
             )
         found = shelf.file.inode, shelf.file.size
         if intent is not None and found == (intent.inode, intent.size):

@@ -266,14 +266,19 @@ class Connections:
 
     @contextmanager
     def _taken(self, where: Where) -> Iterator[Link]:
-        try:
-            link = self._take()
-        except DRIVER_ERRORS as error:
-            raise translated(error, where) from error
-        try:
+        link: Link | None = None
+        try:  # an interrupt may come as soon as there is a connection
+            link = self._given(where)
             yield link
         finally:
-            self._pool.putconn(link)
+            if link is not None:
+                self._pool.putconn(link)
+
+    def _given(self, where: Where) -> Link:
+        try:
+            return self._take()
+        except DRIVER_ERRORS as error:
+            raise translated(error, where) from error
 
     def _take(self) -> Link:
         """Return a pooled connection; where no server is, fail with what connecting came to."""

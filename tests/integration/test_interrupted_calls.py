@@ -24,6 +24,7 @@ class Note:
 BACKENDS = {
     "json": 'path = "data"\n',
     "sqlite": 'path = "notes.db"\ntimeout = "5s"\n',
+    "postgres": 'dsn = "{postgres_dsn}"\npool = {{ max = 4, timeout = "5s" }}\n',
 }
 
 
@@ -71,12 +72,15 @@ class Interruptible:
             signal.signal(signal.SIGUSR1, before)
 
 
-@pytest.fixture(params=list(BACKENDS))
+@pytest.fixture(params=["json", "sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[fluxstore.Store]:
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / "notes.json").write_text("[]")
     (tmp_path / "entities.py").write_text(ENTITIES)
-    table = f'[backends.{request.param}]\nadapter = "{request.param}"\n{BACKENDS[request.param]}'
+    settings = BACKENDS[request.param]
+    if request.param == "postgres":
+        settings = settings.format(postgres_dsn=request.getfixturevalue("postgres_dsn"))
+    table = f'[backends.{request.param}]\nadapter = "{request.param}"\n{settings}'
     (tmp_path / "fluxstore.toml").write_text(f'entities = ["entities"]\n{table}')
     with fluxstore.open(tmp_path / "fluxstore.toml") as opened:
         yield opened

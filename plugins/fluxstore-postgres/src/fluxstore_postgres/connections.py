@@ -17,7 +17,7 @@ import psycopg
 from psycopg.errors import Diagnostic
 from psycopg.rows import TupleRow
 from psycopg.types.json import set_json_loads
-from psycopg_pool import ConnectionPool, PoolTimeout
+from psycopg_pool import ConnectionPool, PoolClosed, PoolTimeout
 
 from fluxstore.records import UNTOUCHED, Version
 from fluxstore_postgres.dsn import Target
@@ -50,6 +50,8 @@ class Link(psycopg.Connection[TupleRow]):
     call: Call
     pid: int = 0
     """The process that serves it."""
+    home: ConnectionPool[Link]
+    """Which it comes from, and goes back to."""
     last_used: float = 0.0
 
     @classmethod
@@ -96,6 +98,7 @@ class Connections:
         self._setup = self.sessions.set_up()
         self._watchdog = Watchdog(self.timeout_seconds)
         self._has_pool = False
+        self._renewing = threading.Lock()
         try:
             with self.apart():
                 self._pool = self._make_pool()
@@ -266,13 +269,30 @@ class Connections:
 
     @contextmanager
     def _taken(self, where: Where) -> Iterator[Link]:
-        link: Link | None = None
-        try:  # an interrupt may come as soon as there is a connection
+        try:
             link = self._given(where)
+        except Exception:
+            raise
+        except BaseException:
+            self._renew(self._pool)
+            raise
+        try:
             yield link
         finally:
-            if link is not None:
-                self._pool.putconn(link)
+            try:
+                link.home.putconn(link)
+            except Exception:
+                raise
+            except BaseException:
+                self._renew(link.home)
+                raise
+
+    def _renew(self, pool: ConnectionPool[Link]) -> None:
+        """Go on with another pool: one that was interrupted may have lost a connection."""
+        with self._renewing:
+            if self._pool is pool:
+                self._pool = self._make_pool()
+        pool.close()  # and so is each connection that comes back to it
 
     def _given(self, where: Where) -> Link:
         try:
@@ -290,8 +310,14 @@ class Connections:
         while True:
             in_trouble = self._health.failure is not None
             until = time.monotonic() + TROUBLE_SECONDS if in_trouble else first
+            pool = self._pool
             try:
-                return self._pool.getconn(timeout=max(0.001, until - time.monotonic()))
+                link = pool.getconn(timeout=max(0.001, until - time.monotonic()))
+                link.home = pool
+                return link
+            except PoolClosed:
+                if pool is self._pool:
+                    raise
             except PoolTimeout:
                 now = time.monotonic()
                 failure = self._health.failure

@@ -21,7 +21,7 @@ from fluxstore.errors import (
 )
 from fluxstore.ledger.statements import statements
 
-FORMAT = 2
+FORMAT = 1
 _CHECKED_BYTES = 16 * 1024 * 1024
 _BUSY_SECONDS = 5.0
 _WITNESS = re.compile(r"fluxstore ledger ([0-9a-f]{32}) generation (\d{1,19}) *\n", re.ASCII)

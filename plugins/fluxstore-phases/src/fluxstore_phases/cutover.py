@@ -98,7 +98,6 @@ class Cutover:
         for step in STEPS:
             self.tell(f"{step.point} {step.name}")
             self._take(step)
-        self.tell(f"writes waited {self.pause_seconds:.2f} s")
         notices = self._follow()
         epoch = self._ours.epoch
         return Handed(epoch, self.pause_seconds, self.drained, self.checked, notices)

@@ -27,7 +27,7 @@ from fluxstore_postgres.statements import (
 from fluxstore_postgres.tables import Table, own_table
 from fluxstore_postgres.unit import Unit
 
-LEDGER_FORMAT = 2
+LEDGER_FORMAT = 1
 LEDGER_MARK = f"ledger of fluxstore, format {LEDGER_FORMAT}"
 
 

@@ -8,10 +8,10 @@ from typing import Any
 import psycopg
 import pytest
 
-from fluxstore.adapter import Batch, Control, Use
+from fluxstore.adapter import Batch, Control, Touch, Use
 from fluxstore.entity import entity_of
-from fluxstore.errors import ConstraintError, StalePhaseError
-from fluxstore.records import Record, Version, Versioned
+from fluxstore.errors import ConstraintError, LeaseError, StalePhaseError
+from fluxstore.records import Intent, Put, Record, Version, Versioned
 from fluxstore.testing.entities import Album, Person, Track
 
 pytestmark = pytest.mark.postgres
@@ -225,3 +225,18 @@ def test_an_offline_copy_into_what_is_no_follower_is_refused(adapter: Any, role:
         adapter.collection(ALBUMS).merge(Batch([album("a")]))
     with pytest.raises(StalePhaseError):
         adapter.collection(ALBUMS).merge(Batch([]))
+
+
+def test_the_last_place_waits_for_writes_that_have_one(
+    adapter: Any, sql: psycopg.Connection[Any]
+) -> None:
+    authority = Control(6, "authority", "dual_write", "m1")
+    assert adapter.ledger.set_control("*", FOLLOWER, authority)
+    adapter.collection(ALBUMS).commit([Put("a", {"id": "a", "name": ""}, Intent.CREATE)])
+    with sql.transaction():
+        sql.execute("UPDATE albums SET name = 'on its way'")
+        with pytest.raises(LeaseError):
+            adapter.ledger.last_touch("albums")
+
+    place = adapter.ledger.last_touch("albums")
+    assert [Touch("a", place)] == adapter.ledger.touched("albums", 0, 10)

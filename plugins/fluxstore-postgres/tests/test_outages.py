@@ -17,6 +17,7 @@ from typing import Any
 import psycopg
 import pytest
 
+from fluxstore.adapter import Part
 from fluxstore.entity import entity_of
 from fluxstore.errors import BackendUnavailableError, FluxstoreError, OutcomeUnknown
 from fluxstore.records import Intent, Put
@@ -245,6 +246,21 @@ def test_a_transaction_whose_connection_dies_did_not_happen(
         work()
 
     assert set(albums.read(["a", "b", "c"])) == {"a"}
+
+
+def test_what_comes_slowly_from_another_backend_is_waited_for(
+    postgres_dsn: str, open_adapter: Any, sql: psycopg.Connection[Any]
+) -> None:
+    ledger = open_adapter(postgres_dsn, statement_timeout=timedelta(seconds=0.2)).ledger
+    one, other = Part("albums", "order", 0, [1]), Part("albums", "order", 1, [2])
+
+    def slowly() -> Iterator[Part]:
+        yield one
+        sql.execute("SELECT pg_sleep(1)")
+        yield other
+
+    assert 2 == ledger.save_parts("albums", slowly())
+    assert [one, other] == list(ledger.parts("albums"))
 
 
 def test_a_deadlock_is_tried_again_and_both_finish(postgres_dsn: str, open_adapter: Any) -> None:

@@ -164,4 +164,28 @@ REMOVALS = (
         "        if False:\n",
         (f"{TESTS}/test_breaker.py", f"{TESTS}/test_follower_trouble.py"),
     ),
+    Removal(
+        "cutover: what differs stops it",
+        "a record written since the validation that is not the same at both sides shuts the gate",
+        f"{SOURCE}/checking.py",
+        "        self._pass(check)\n        self._refuse()\n",
+        "        self._pass(check)\n",
+        (f"{TESTS}/test_cutover_checks.py",),
+    ),
+    Removal(
+        "cutover: compares before writers wait",
+        "of many keys nearly all are compared while writers still write",
+        f"{SOURCE}/cutover.py",
+        "                self._check_before()\n",
+        "",
+        (f"{TESTS}/test_cutover_checks.py",),
+    ),
+    Removal(
+        "stale: only a follower gives them",
+        "a side that does not follow any more gives no stale answer",
+        f"{SOURCE}/stale.py",
+        'if control is None or control.role != "follower":',
+        "if control is None:",
+        (f"{TESTS}/test_stale_reads.py",),
+    ),
 )

@@ -180,4 +180,24 @@ REMOVALS = (
         "return isinstance(error.__cause__, Undone)",
         (f"{TESTS}/test_outages.py", "-k", "deadlock"),
     ),
+    Removal(
+        "client capture: control is asked in the write",
+        "a write that no trigger watches happens where this side is the authority, or not at all",
+        f"{SQL}/capture.sql",
+        "    PERFORM {ledger}.admit(\n"
+        "        about, mode, nullif(current_setting('fluxstore.epoch', true), '')::bigint\n"
+        "    );\n"
+        "    IF mode",
+        "    IF mode",
+        (f"{TESTS}/test_client_capture.py",),
+    ),
+    Removal(
+        "postgres: a place is told when those before it are over",
+        "no write that is under way gets a place that a validation has passed",
+        f"{SOURCE}/ledger.py",
+        "return self._controls.alone(entity, self._last_touch)",
+        "with self._database.connections.unit() as unit:\n"
+        "            return self._last_touch(unit, entity)",
+        (f"{TESTS}/test_following.py",),
+    ),
 )

@@ -242,6 +242,7 @@ STATES: Mapping[str, Make] = {
     "08": _wait("the connection failed"),
     "53": _wait("the server is out of a resource"),
     "58": _wait("the server met a failure of its system", "look at the server's log"),
+    "25P03": _wait("a transaction was open for too long while nothing happened in it"),
     "25006": _wait("the database takes no writes", "is this a standby, or a read-only role?"),
     "28": _sign_in,
     "3D000": _no_database,

@@ -167,7 +167,7 @@ class PostgresLedger:
 
     def set_quarantine(self, entity: str, rejected: Iterable[Rejected]) -> None:
         """Replace the quarantine of *entity*."""
-        with self._writing() as unit:
+        with self._writing(reads_elsewhere=True) as unit:
             unit.run(self._statement("clear_quarantine"), {"entity": entity})
             unit.copy(self._statement("copy_quarantine"), _lines(entity, rejected))
 
@@ -182,7 +182,7 @@ class PostgresLedger:
         """Replace the parts of *entity*, writing only what differs; return how many."""
         counts: dict[str, int] = {}
         written = 0
-        with self._writing() as unit:
+        with self._writing(reads_elsewhere=True) as unit:
             for part in parts:
                 counts[part.name] = max(counts.get(part.name, 0), part.number + 1)
                 value = msgspec.json.encode(part.value, order="sorted").decode()
@@ -222,9 +222,13 @@ class PostgresLedger:
         return self._database.connections.run(self._statement(name), params)
 
     @contextmanager
-    def _writing(self) -> Iterator[Unit]:
+    def _writing(self, *, reads_elsewhere: bool = False) -> Iterator[Unit]:
+        """Yield a transaction; one that *reads_elsewhere* what it writes may be idle for long."""
         self._database.make_ledger()
-        with self._database.connections.unit() as unit:
+        connections = self._database.connections
+        with connections.unit(
+            seconds=connections.bulk_seconds if reads_elsewhere else None
+        ) as unit:
             yield unit
 
     def _statement(self, name: str) -> Statement:

@@ -107,10 +107,11 @@ def assert_any_record_crosses(source: Backend, target: Backend) -> None:
                 collection(adapter, Everything).commit(gone)
             puts = [Put(each.key, each.values, residue=each.residue) for each in records]
             collection(one, Everything).commit(puts)
-            parts = _parts(one, Everything)  # a file may be written, and get more, at any time
+            before = _parts(one, Everything)
             copy(one, other, (Everything,))
             beside = said(other.ledger.parts(entity_of(Everything).name))
-            assert [part for part in parts if part[0] != "order" and part not in beside] == []
+            same = [part for part in _parts(one, Everything) if part in before]  # written meanwhile
+            assert [part for part in same if part[0] != "order" and part not in beside] == []
             _compare(Everything, records, one, other)
 
         with warnings.catch_warnings():

@@ -26,9 +26,9 @@ from fluxstore_phases.phases import Side, phase_of
 from fluxstore_phases.sides import Sides
 from fluxstore_phases.steps import Walk
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]  # many paths, where threads mingle
-KEYS = 3
-SCRIPTS = ("a0 d1 a2 a0 a1 d0", "a1 a1 d0 a2 a0 a2", "d2 a0 a1 a2 d1 a1")
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]  # many paths, where threads mingle
+KEYS = 2
+SCRIPTS = ("a0 d1 a0 a1 d0", "a1 a1 d0 a0 a1", "d1 a0 a1 d1 a1")
 SCENARIO = Scenario(
     "a recorded run",
     TO_LIVE_AND_BACK,

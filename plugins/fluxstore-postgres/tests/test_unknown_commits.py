@@ -227,8 +227,11 @@ def test_a_number_that_a_crashed_server_gave_again_is_no_proof(
 def test_a_transaction_whose_server_crashed_was_undone(
     durable_server: EmbeddedServer, open_adapter: Any, crash: Callable[[EmbeddedServer], None]
 ) -> None:
-    made = open_adapter(durable_server.start(), connect_timeout=timedelta(seconds=20))
-    adapter = _with_one_album(made)
+    dsn = durable_server.start()
+    with psycopg.connect(dsn, autocommit=True) as link:  # nobody else is given the number again
+        link.execute("ALTER SYSTEM SET autovacuum = off")
+        link.execute("SELECT pg_reload_conf()")
+    adapter = _with_one_album(open_adapter(dsn, connect_timeout=timedelta(seconds=20)))
     with pytest.raises(BackendUnavailableError, match="nothing was done"):
         _commit_around(adapter, "lost", lambda: crash(durable_server))
 

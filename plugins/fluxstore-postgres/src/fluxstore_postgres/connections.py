@@ -35,6 +35,8 @@ IDLE_SECONDS_BEFORE_CHECK = 5.0
 BULK_FACTOR = 20
 _MOST_OF_A_HOST = 33
 """PostgreSQL keeps 63 bytes of a session's name."""
+READ_ATTEMPTS = 3
+"""The pool may have another connection that is dead, or dies as it is made."""
 TROUBLE_SECONDS = 0.1
 """How long to wait at a time for a connection while making one fails."""
 HEAD_START_SECONDS = 1.0
@@ -136,7 +138,7 @@ class Connections:
     ) -> list[TupleRow]:
         """Run one statement, by itself or in this thread's transaction, and return its rows.
 
-        A read whose pooled connection had died is asked once more. A write whose connection died
+        A read whose pooled connection had died is asked again. A write whose connection died
         raises OutcomeUnknown, unless the server said that it did not happen.
         """
         where = where or Where(self.backend)
@@ -146,15 +148,15 @@ class Connections:
         if self.sessions.is_pooled:
             with self.unit(where, writes=writes, op_id=op_id) as lent:
                 return lent.run(asked, params, where=where)
-        try:
-            return self._run_alone(asked, params, where)
-        except psycopg.Error as error:
-            if writes or not is_lost(error) or isinstance(error, SilentServer):
-                raise outcome(error, where, is_open=writes, op_id=op_id) from error
-        try:
-            return self._run_alone(asked, params, where)
-        except psycopg.Error as error:
-            raise translated(error, where) from error
+        left = READ_ATTEMPTS
+        while True:
+            left -= 1
+            try:
+                return self._run_alone(asked, params, where)
+            except psycopg.Error as error:
+                is_final = writes or not left or isinstance(error, SilentServer)
+                if is_final or not is_lost(error):
+                    raise outcome(error, where, is_open=writes, op_id=op_id) from error
 
     @contextmanager
     def unit(

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import attrs
 import pytest
 from backfilling import HUNDRED, before_merges, drained, loaded, run, same
-from governed import EPOCH, Pair, govern, held, pair, parents_first, save
+from governed import EPOCH, Pair, govern, held, pair, parents_first, save, swap_values
 from moving import (
     ENTITIES,
     Member,
@@ -138,22 +138,14 @@ def test_records_that_refer_to_each_other_cross() -> None:
 
 def test_unique_values_swapped_between_two_copies_cross() -> None:
     both = pair(is_governed=False)
-    both.write(User(id="a", email="1@x"), User(id="b", email="2@x"))
-    migrate(both.origin, both.follower, ENTITIES)
-    for key, email in (("a", None), ("b", "1@x"), ("a", "2@x")):
-        both.change(User, key, email=email)
-    both.govern()
+    swap_values(both)
     assert 0 == run(both).exit_code
     assert same(both, User)
 
 
 def test_values_swapped_in_phase_off_cross_though_only_one_was_touched_since() -> None:
     both = pair(is_governed=False)
-    both.write(User(id="a", email="1@x"), User(id="b", email="2@x"))
-    migrate(both.origin, both.follower, ENTITIES)
-    for key, email in (("a", None), ("b", "1@x"), ("a", "2@x")):
-        both.change(User, key, email=email)
-    both.govern()
+    swap_values(both)
     both.change(User, "a", name="touched")
     assert 0 == run(both).exit_code
     drained(both)

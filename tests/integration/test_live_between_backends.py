@@ -8,7 +8,7 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 from pathlib import Path
 
 import pytest
-from governed import EPOCH, Pair, held, parents_first
+from governed import EPOCH, Pair, held, parents_first, swap_values
 from live_ends import real_pair
 from moving import ENTITIES, Member, Note, Team, User, by_entity, everything
 from under_load import Plan, wrong
@@ -21,7 +21,6 @@ from fluxstore.migration.confirm import validate_live
 from fluxstore.migration.differences import Kind
 from fluxstore.migration.live import Live, live_of
 from fluxstore.migration.liverepair import apply_live_plan, undo_live
-from fluxstore.migration.migrate import migrate
 from fluxstore.migration.options import Options
 from fluxstore.migration.relay import drain
 from fluxstore.migration.repair import plan_live_repair
@@ -130,11 +129,7 @@ def test_conflicting_changes_cross_together(both: Pair) -> None:
 
 @pytest.mark.parametrize("both", FEW, indirect=True)
 def test_values_swapped_in_phase_off_cross_though_only_one_was_touched(both: Pair) -> None:
-    both.write(User(id="a", email="1@x"), User(id="b", email="2@x"))
-    migrate(both.origin, both.follower, ENTITIES)
-    for key, email in (("a", None), ("b", "1@x"), ("a", "2@x")):
-        both.change(User, key, email=email)
-    both.govern()
+    swap_values(both)
     both.change(User, "a", name="touched")
     report = drained(both)
     assert (0, ()) == (report.left.marks, report.waiting)

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import attrs
-from moving import ENTITIES, reference
+from moving import ENTITIES, User, reference
 
 from fluxstore.adapter import Adapter, Control
 from fluxstore.codec import Codec
 from fluxstore.entity import entity_of
+from fluxstore.migration.migrate import migrate
 from fluxstore.migration.plan import End
 from fluxstore.records import Delete, Intent, Key, Put, Record
 
@@ -66,6 +67,15 @@ def pair(*, is_governed: bool = True, ends: tuple[End, End] | None = None) -> Pa
     if is_governed:
         made.govern()
     return made
+
+
+def swap_values(both: Pair) -> None:
+    """Let two records that were copied give each other their unique values, in phase off."""
+    both.write(User(id="a", email="1@x"), User(id="b", email="2@x"))
+    migrate(both.origin, both.follower, ENTITIES)
+    for key, email in (("a", None), ("b", "1@x"), ("a", "2@x")):
+        both.change(User, key, email=email)
+    both.govern()
 
 
 def save(end: End, instance: object, *, op_id: str | None = None) -> None:

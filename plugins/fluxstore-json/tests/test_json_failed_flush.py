@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from json_users import write_project
 
 import fluxstore
 
@@ -30,30 +31,12 @@ for key in ("a", "b", "c"):
     print(key, "there", flush=True)
 os.kill(os.getpid(), signal.SIGKILL)
 """
-CONFIG = """
-entities = ["entities"]
-[backends.json]
-adapter = "json"
-path = "data"
-[backends.json.entities.users]
-file = "users.json"
-records = "users"
-"""
-ENTITIES = """
-from fluxstore import entity
-
-@entity("users")
-class User:
-    id: str
-    name: str = ""
-"""
 
 
 def made(folder: Path) -> Path:
     (folder / "data").mkdir(parents=True)
     (folder / "data" / "users.json").write_text(json.dumps({"users": []}))
-    (folder / "entities.py").write_text(ENTITIES)
-    (folder / "fluxstore.toml").write_text(CONFIG)
+    write_project(folder)
     return folder
 
 

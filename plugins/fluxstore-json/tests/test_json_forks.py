@@ -11,6 +11,7 @@ import subprocess
 import sys
 
 import pytest
+from json_users import write_project
 
 CHILDREN = 12
 PROGRAM = """
@@ -51,32 +52,13 @@ for thread in threads:
 store.close()
 print(codes)
 """
-CONFIG = """
-entities = ["entities"]
-[backends.json]
-adapter = "json"
-path = "data"
-checkpoint = "100ms"
-[backends.json.entities.users]
-file = "users.json"
-records = "users"
-"""
-ENTITIES = """
-from fluxstore import entity
-
-@entity("users")
-class User:
-    id: str
-    name: str = ""
-"""
 
 
 @pytest.mark.timeout(120)
 def test_a_child_that_is_forked_while_threads_write_can_write(tmp_path):
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / "users.json").write_text('{"users": []}')
-    (tmp_path / "entities.py").write_text(ENTITIES)
-    (tmp_path / "fluxstore.toml").write_text(CONFIG)
+    write_project(tmp_path, 'checkpoint = "100ms"')
 
     done = subprocess.run(
         [sys.executable, "-W", "ignore", "-c", PROGRAM, str(CHILDREN)],

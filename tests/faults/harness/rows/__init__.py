@@ -1,39 +1,11 @@
-"""The matrix: every row, in the order of its numbers."""
+"""The matrix: every row of every file in this folder, in the order of their numbers."""
+
+from importlib import import_module
+from pkgutil import iter_modules
 
 from harness.row import Row
-from harness.rows import (
-    backfills,
-    callers,
-    crashes,
-    disks,
-    edits,
-    interruptions,
-    journeys,
-    races,
-    rules,
-    servers,
-    sizes,
-    soak,
-    sqlite,
-    switches,
-)
 
-_FILES = (
-    backfills,
-    callers,
-    crashes,
-    disks,
-    edits,
-    interruptions,
-    journeys,
-    races,
-    rules,
-    servers,
-    sizes,
-    soak,
-    sqlite,
-    switches,
-)
+_FILES = [import_module(f"{__name__}.{found.name}") for found in iter_modules(__path__)]
 ROWS: tuple[Row, ...] = tuple(
     sorted((row for file in _FILES for row in file.ROWS), key=lambda row: row.id)
 )

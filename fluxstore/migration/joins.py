@@ -120,10 +120,14 @@ def flag(books: Books, outside: Mapping[str, Table], scratch: Scratch) -> dict[s
 
 
 def _duplicates(book: Evidence, flags: Flags) -> None:
-    for keys in book.keys.sorted():
-        if len(set(keys)) < len(keys):
-            for key in {one for one, other in pairwise(keys) if one == other}:
-                flags.add(key, Why.DUPLICATE)
+    """Flag keys that are there twice; a record that cannot be decoded has its key all the same."""
+    for keys, rejected in aligned(book.keys, book.rejected, driver=book.keys):
+        known = set(keys)
+        found = known.intersection(rejected)
+        if len(known) < len(keys):
+            found.update(one for one, other in pairwise(keys) if one == other)
+        for key in found:
+            flags.add(key, Why.DUPLICATE)
 
 
 def _collisions(book: Evidence, flags: Flags) -> None:

@@ -64,6 +64,12 @@ def test_what_cannot_be_decoded_stays_behind_with_its_bytes():
     assert b'{"id": "u1", "name": 5}' == kept.raw
 
 
+def test_of_two_records_with_one_key_neither_crosses_though_only_one_can_be_decoded():
+    assert {("users", "u1", "type"), ("users", "u1", "duplicate_key")} == found(
+        User(id="u1"), rejected(User, "u1"), User(id="u2")
+    )
+
+
 def test_all_records_of_one_key_stay_behind():
     assert {("notes", "1", "duplicate_key")} == found(
         Note(id=1, text="a"), Note(id=2), Note(id=1, text="b"), Note(id=1, text="a")

@@ -5,7 +5,7 @@ A verb is given the honest one first; ``flawed_adapters`` makes adapters of them
 
 from __future__ import annotations
 
-import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -18,10 +18,16 @@ from fluxstore.testing.reference.memory import Memory
 from fluxstore.testing.reference.rules import Deletion
 
 Verb = Callable[..., Any]
-LONG_ENOUGH_SECONDS = 0.01
-"""What another thread's commit to a file takes, a few times over."""
-DAWDLE = threading.Event()
-"""Never set: a flawed verb waits for it between two steps that should have been one."""
+MOST_SECONDS = 0.3
+"""For how long a flawed verb waits between two steps that should have been one."""
+
+
+def wait_until_it_differs(look: Callable[[], Any], seen: Any) -> Any:
+    """Return what *look* sees at the worst moment: as soon as it is not what was seen before."""
+    deadline = time.monotonic() + MOST_SECONDS
+    while (found := look()) == seen and time.monotonic() < deadline:
+        time.sleep(0.001)
+    return found
 
 
 def memory_of(verb: Any) -> Memory:
@@ -47,9 +53,8 @@ def looks_at_control_before_it_reads(governed: Any, collection: Any):
     class Reads:
         def __getattr__(self, name: str) -> Any:
             def read(*given: Any) -> Any:
-                getattr(governed, name)(*given)
-                DAWDLE.wait(LONG_ENOUGH_SECONDS)
-                return getattr(collection, name)(*given)
+                seen = getattr(governed, name)(*given)
+                return wait_until_it_differs(lambda: getattr(collection, name)(*given), seen)
 
             return read
 
@@ -60,7 +65,7 @@ def looks_at_control_before_it_writes(commit: Verb, changes: Any, **named: Any):
     memory = memory_of(commit)
     seen = dict(memory.current().controls)
     let_write(memory.current(), commit.__self__.entity)
-    DAWDLE.wait(LONG_ENOUGH_SECONDS)
+    wait_until_it_differs(lambda: memory.load().controls, seen)
     with controls(memory, seen):
         return commit(changes, **named)
 
@@ -103,8 +108,8 @@ def compares_control_before_it_sets_it(
     ledger = set_control.__self__
     if ledger.controls().get(entity) != expected:
         return False
-    DAWDLE.wait(LONG_ENOUGH_SECONDS)
-    return set_control(entity, ledger.controls().get(entity), control, **named)
+    found = wait_until_it_differs(lambda: ledger.controls().get(entity), expected)
+    return set_control(entity, found, control, **named)
 
 
 def compares_epochs_only(set_control: Verb, entity: Any, expected: Any, control: Any, **named: Any):
@@ -185,8 +190,9 @@ def overwrites_what_the_leg_brought(merge: Verb, batch: Any):
 def looks_for_versions_before_it_merges(merge: Verb, batch: Any):
     if batch.epoch is None:
         return merge(batch)
-    known = memory_of(merge).current().versions.get(merge.__self__.entity.name, {})
-    DAWDLE.wait(LONG_ENOUGH_SECONDS)
+    memory, name = memory_of(merge), merge.__self__.entity.name
+    known = dict(memory.current().versions.get(name, {}))
+    wait_until_it_differs(lambda: memory.load().versions.get(name, {}), known)
     records = [one for one in batch.records if one.key not in known]
     return merge(attrs.evolve(batch, records=records, epoch=None))
 

@@ -49,10 +49,29 @@ def quit_and_start(server: EmbeddedServer) -> None:
 
 def kill_a_process(server: EmbeddedServer) -> None:
     """Let one process of a server die: its first process ends the others and starts them anew."""
-    link = psycopg.connect(server.start(), autocommit=True)
+    dsn = server.start()
+    link = psycopg.connect(dsn, autocommit=True)
+    run = _run_of(link)
     os.kill(link.info.backend_pid, signal.SIGKILL)
     with pytest.raises(psycopg.OperationalError):
         link.execute("SELECT 1")
+    deadline = time.monotonic() + 30
+    while _run_now(dsn) in {None, run}:  # another process may still come to the end of its COMMIT
+        assert time.monotonic() < deadline
+
+
+def _run_of(link: psycopg.Connection[Any]) -> Any:
+    """When the server's statistics began, which do not outlive a crash."""
+    asked = link.execute("SELECT stats_reset FROM pg_stat_bgwriter").fetchone()
+    return asked[0] if asked else None
+
+
+def _run_now(dsn: str) -> Any:
+    try:
+        with psycopg.connect(dsn) as link:
+            return _run_of(link)
+    except psycopg.OperationalError:
+        return None  # it is starting
 
 
 @pytest.fixture

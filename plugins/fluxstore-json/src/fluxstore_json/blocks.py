@@ -28,6 +28,7 @@ _LONGEST_CONSTANT = 12
 _CUT = re.compile(rb"\}[ \t\r\n]*,")
 _SPACE = re.compile(rb"[ \t\r\n]*")
 _SPACED_NAME = re.compile(rb'"[ \t\r\n]+:')
+_ESCAPED_SIGN = re.compile(rb"\\u00(?:22|3[aA])")
 _TEXT = re.compile(rb'"(?:[^"\\]|\\.)*"[ \t\r\n]*', re.DOTALL)
 _NAME = re.compile(_TEXT.pattern + rb":", re.DOTALL)
 _SURROGATE = re.compile(rb"\\u[dD][89abABcdefCDEF]")
@@ -75,7 +76,8 @@ class Reader:
 class Block:
     """Some elements: ``data`` begins at ``offset``, ``items`` are decoded.
 
-    A value that took the slow way is a ``Suspect``. ``index`` is the first one's in its array.
+    A value that took the slow way is a ``Suspect``; ``is_slow`` says that some did. ``index`` is
+    the first one's in its array.
     """
 
     offset: int
@@ -83,6 +85,7 @@ class Block:
     items: list[Item] = attrs.field(repr=False)
     index: int
     shape: Shape = ARRAY
+    is_slow: bool = False
 
     @cached_property
     def places(self) -> list[tuple[int, int]]:
@@ -138,7 +141,7 @@ def blocks(window: Window, reader: Reader, index: int = 0) -> Iterator[Block]:
 
     With *index* the window is somewhere between the element before that one and that one.
     """
-    closing = reader.shape.closing
+    closing, is_cut = reader.shape.closing, True
     first = window.skip_space()
     if first == closing or (index and first == b","):
         window.drop(1)
@@ -146,7 +149,10 @@ def blocks(window: Window, reader: Reader, index: int = 0) -> Iterator[Block]:
     while following == b",":
         if window.skip_space() == closing:
             raise TextError(window.start, "a value expected after the comma")
-        block, length = _cut(window, reader, index) or _walked(window, reader, index)
+        cut = _cut(window, reader, index) if is_cut else None
+        block, length = cut or _walked(window, reader, index)
+        # in vain with nothing wrong is in vain for ever: what is inside the elements ends alike
+        is_cut = cut is not None or block.is_slow
         yield block
         index += len(block.items)
         window.drop(length)
@@ -172,7 +178,14 @@ def _cut(window: Window, reader: Reader, index: int) -> tuple[Block, int] | None
 
 
 def _nothing_hidden(data: bytes, held: Any) -> bool:
-    """Tell whether as many names were read as there are: of a doubled name, one goes."""
+    """Tell whether as many names were read as there are: of a doubled name, one goes.
+
+    Counted as they would be written again. An escaped quote or colon is written otherwise.
+    """
+    if _ESCAPED_SIGN.search(data) is None and _SPACED_NAME.search(data) is None:
+        written = msgspec.json.encode(held, enc_hook=float)
+        if data.count(b'":') == written.count(b'":'):
+            return True
     found = names([held])
     if data.count(b'":') == found and _SPACED_NAME.search(data) is None:
         return True
@@ -195,9 +208,10 @@ def _walked(window: Window, reader: Reader, index: int) -> tuple[Block, int]:
     ends = list(_elements(window, 0, reader.shape, at_least_one=True))
     data = window.data[: ends[-1][1]]
     items = reader.items(data)
-    if items is None or len(items) != len(ends):
+    is_slow = items is None or len(items) != len(ends)
+    if items is None or is_slow:
         items = [reader.one(data[at:end], window.start + at) for at, end in ends]
-    return Block(window.start, data, items, index, reader.shape), len(data)
+    return Block(window.start, data, items, index, reader.shape, is_slow), len(data)
 
 
 def suspect(offset: int, raw: bytes) -> Suspect:

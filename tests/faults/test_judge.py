@@ -229,3 +229,28 @@ def test_a_correct_history_with_one_answer_changed_does_not_pass(seed):
 
 def test_a_long_history_is_judged_in_seconds():
     assert [] == judge(lived(1, workers=10, steps=3000))
+
+
+def without_an_answer(count: int, began: int) -> list[Call]:
+    """Return calls that nobody answered, as a disk that has failed leaves them."""
+    return [
+        call(f"{verb}{n}", verb, began + n, outcome="unknown")
+        for n in range(count)
+        for verb in ("create", "delete", "append")
+    ]
+
+
+@pytest.mark.parametrize("began", [0, 1000, 100_000])
+def test_many_calls_without_an_answer_are_judged_in_seconds(began):
+    assert [] == judge([*lived(2), *without_an_answer(100, began)])
+
+
+def test_calls_without_an_answer_do_not_explain_everything():
+    wrong = [
+        call("there", "create", 200_000, 200_001, outcome="fail", exists=True),
+        call("absent", "append", 200_000, 200_001, outcome="fail", exists=False),
+        call("new", "create", 200_002, 200_003, entries=["new"]),
+        call("again", "create", 200_004, 200_005, entries=["again"]),
+        call("seen", "read", 200_006, 200_007, entries=["new"]),
+    ]
+    assert judge([*lived(2), *without_an_answer(100, 0), *wrong])

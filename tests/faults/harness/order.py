@@ -3,7 +3,8 @@
 A call takes effect at one instant between its begin and its end; one whose outcome is unknown at
 any instant since its begin, or never. What is seen only narrows the choice: of all appends at most
 one can come next, because the longest sight of a life tells its order; a look is placed as soon as
-it fits, since it changes nothing. Left to try are creates and deletes of unknown outcome.
+it fits, since it changes nothing. Left to try are creates and deletes of unknown outcome, after
+what is known to have happened: of those that are alike only the one that began first.
 """
 
 from __future__ import annotations
@@ -47,7 +48,7 @@ class _Search:
             seen.add(state)
             if state.done.bit_count() >= self.furthest.done.bit_count():
                 self.furthest = state
-            waiting += [self._placed(state, number) for number in self._next(state)]
+            waiting += [self._placed(state, number) for number in reversed([*self._next(state)])]
         return False
 
     def open_calls(self, state: _State) -> Iterator[int]:
@@ -77,10 +78,23 @@ class _Search:
         return state
 
     def _next(self, state: _State) -> Iterator[int]:
+        tried = set[str]()
         for number in self.open_calls(state):
             call = self.calls[number]
-            if not _looks(call) and self._possible(call, state.value):
+            if _looks(call) or not self._possible(call, state.value):
+                continue
+            if not self._has_others_alike(call):
                 yield number
+            elif call.verb not in tried:
+                tried.add(call.verb)
+                yield number
+
+    def _has_others_alike(self, call: Call) -> bool:
+        """Tell whether a call's place could be any other's of its verb: nobody saw what it did.
+
+        Whatever began may come at any time from then on, so that the first is as good as others.
+        """
+        return call.ended == NEVER and (call.verb == "delete" or call.op not in self.chains)
 
     def _possible(self, call: Call, value: Value) -> bool:
         if call.verb == "create":

@@ -113,6 +113,11 @@ class Project:
         if setup.source == "json":
             (self.data / "logbooks.json").write_text(json.dumps({"logbooks": []}))
 
+    def append(self, tables: str) -> None:
+        """Add tables to the configuration."""
+        with self.config.open("a") as config:
+            config.write(f"\n{tables}")
+
     @property
     def ends(self) -> tuple[str, str]:
         """Source and target."""

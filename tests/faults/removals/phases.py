@@ -188,4 +188,20 @@ REMOVALS = (
         "if control is None:",
         (f"{TESTS}/test_stale_reads.py",),
     ),
+    Removal(
+        "stale: only where it is allowed",
+        "a read that says nothing takes a stale answer only where the configuration allows it",
+        "fluxstore/verbs.py",
+        "        return self._read.stale_ok and not stale.is_in_transaction()\n",
+        "        return not stale.is_in_transaction()\n",
+        (f"{TESTS}/test_stale_by_entity.py",),
+    ),
+    Removal(
+        "stale: never what writes rest on",
+        "inside a transaction the configuration allows no stale answer",
+        "fluxstore/verbs.py",
+        "        return self._read.stale_ok and not stale.is_in_transaction()\n",
+        "        return self._read.stale_ok\n",
+        (f"{TESTS}/test_stale_by_entity.py",),
+    ),
 )

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import attrs
 
+import fluxstore
+from fluxstore.errors import BackendUnavailableError
 from harness.crew import wait_until
 from harness.migration import Migration
+from harness.project import Project
 from harness.rhythm import Rhythm
 from harness.row import Row
 from harness.stage import Case, Stage
@@ -63,8 +66,26 @@ def down_for_a_while(stage: Stage) -> None:
 
 
 def down_as_authority(stage: Stage) -> None:
-    """Stop the authority: calls fail by name, and nothing is written elsewhere."""
-    storm(stage, stage.project(), stage.server.down, named=EVERY_VERB)
+    """Stop the authority: calls fail by name, nothing is written elsewhere or read unasked."""
+    project = stage.project()
+    storm(stage, project, stage.server.down, named=EVERY_VERB)
+    stale_only_where_allowed(stage, project, allowed=False)
+    project.append("[policy.entities.logbooks]\nstale_ok = true\n")
+    stale_only_where_allowed(stage, project, allowed=True)
+
+
+def stale_only_where_allowed(stage: Stage, project: Project, *, allowed: bool) -> None:
+    """Read while the authority is down: by a call that asks, and by one that does not."""
+    with fluxstore.open(project.loaded()) as store:
+        logbooks = store["logbooks"]
+        before, unasked = logbooks.find(), None
+        with stage.server.down(), fluxstore.stale_answers() as heard:
+            with suppress(BackendUnavailableError):
+                unasked = logbooks.find()
+            asked = logbooks.find(stale_ok=True)
+    stage.require(asked == before and asked.stale, "the follower's answer is another, or unmarked")
+    stage.require(unasked == (before if allowed else None), f"read unasked: {unasked}")
+    stage.require(len(heard) == 1 + allowed, f"heard of as stale: {heard}")
 
 
 def stopped_in_commits(stage: Stage) -> None:
@@ -201,7 +222,7 @@ ROWS = (
         "F32",
         "PostgreSQL down as authority",
         "T8",
-        "a named error; nothing is written elsewhere, nothing stale is read",
+        "a named error; nothing is written elsewhere, nothing stale is read unless allowed",
         down_as_authority,
         (LIVE,),
     ),

@@ -12,6 +12,7 @@ from fluxstore.hookspecs import hookimpl
 from fluxstore.plugins import Plugins
 from fluxstore.query import contains, eq, ge, gt, is_null, le, lt, ne, one_of, starts_with
 from fluxstore.records import Problem
+from fluxstore.stale import stale_answers
 from fluxstore.store import Store, open  # noqa: A004 - fluxstore.open is the name of the API
 from fluxstore.verbs import Answer, Records, Results, evolve
 
@@ -45,5 +46,6 @@ __all__ = [
     "ne",
     "one_of",
     "open",
+    "stale_answers",
     "starts_with",
 ]

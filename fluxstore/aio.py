@@ -46,14 +46,16 @@ class AsyncRecords(Generic[T]):
         self._run = run
 
     @overload
-    async def get(self, key: Any, *, stale_ok: Literal[False] = ...) -> T: ...
+    async def get(self, key: Any, *, stale_ok: Literal[False] | None = ...) -> T: ...
     @overload
     async def get(self, key: Any, *, stale_ok: Literal[True]) -> Answer[T]: ...
     @overload
-    async def get(self, key: Any, default: D, *, stale_ok: Literal[False] = ...) -> T | D: ...
+    async def get(
+        self, key: Any, default: D, *, stale_ok: Literal[False] | None = ...
+    ) -> T | D: ...
     @overload
     async def get(self, key: Any, default: D, *, stale_ok: Literal[True]) -> Answer[T | D]: ...
-    async def get(self, key: Any, default: Any = _RAISE, *, stale_ok: bool = False) -> Any:
+    async def get(self, key: Any, default: Any = _RAISE, *, stale_ok: bool | None = None) -> Any:
         """Return the record of *key*; without it *default*, or ``RecordNotFoundError``."""
         given = () if default is _RAISE else (default,)
         get: Callable[..., Any] = self._records.get
@@ -61,13 +63,13 @@ class AsyncRecords(Generic[T]):
 
     @overload
     async def get_many(
-        self, keys: Iterable[Any], *, stale_ok: Literal[False] = ...
+        self, keys: Iterable[Any], *, stale_ok: Literal[False] | None = ...
     ) -> dict[Any, T]: ...
     @overload
     async def get_many(
         self, keys: Iterable[Any], *, stale_ok: Literal[True]
     ) -> Answer[dict[Any, T]]: ...
-    async def get_many(self, keys: Iterable[Any], *, stale_ok: bool = False) -> Any:
+    async def get_many(self, keys: Iterable[Any], *, stale_ok: bool | None = None) -> Any:
         """Return the records of *keys* that there are, by key."""
         get_many: Callable[..., Any] = self._records.get_many
         return await self._run(partial(get_many, list(keys), stale_ok=stale_ok))
@@ -80,7 +82,7 @@ class AsyncRecords(Generic[T]):
         order_by: str | tuple[str, ...] = (),
         limit: int | None = None,
         after: str | None = None,
-        stale_ok: bool = False,
+        stale_ok: bool | None = None,
         **more: Any,
     ) -> Results[T]:
         """Return the records that meet every filter, ordered, the key last."""
@@ -97,7 +99,7 @@ class AsyncRecords(Generic[T]):
         filters: Mapping[str, Any] | None = None,
         /,
         *,
-        stale_ok: Literal[False] = ...,
+        stale_ok: Literal[False] | None = ...,
         **more: Any,
     ) -> int: ...
     @overload
@@ -110,7 +112,12 @@ class AsyncRecords(Generic[T]):
         **more: Any,
     ) -> Answer[int]: ...
     async def count(
-        self, filters: Mapping[str, Any] | None = None, /, *, stale_ok: bool = False, **more: Any
+        self,
+        filters: Mapping[str, Any] | None = None,
+        /,
+        *,
+        stale_ok: bool | None = None,
+        **more: Any,
     ) -> Any:
         """Return how many records meet every filter."""
         count: Callable[..., Any] = self._records.count

@@ -60,6 +60,7 @@ class Bound:
             find=self._through(lambda binding: binding.read.find),
             count=self._through(lambda binding: binding.read.count),
             stale=stale,
+            stale_ok=self.binding.read.stale_ok,
         )
 
     def write(self) -> Write:

@@ -46,11 +46,15 @@ class Read:
     count: Callable[[Query], int]
     stale: Read | None = None
     """Reads of who follows, for callers who take a stale answer where these are unavailable."""
+    stale_ok: bool = False
+    """Whether callers who do not say otherwise take one."""
 
     def each(self, wrap: Callable[[Callable[..., Any]], Callable[..., Any]]) -> Read:
         """Return the same reads with every callable wrapped, for observers."""
         stale = self.stale.each(wrap) if self.stale is not None else None
-        return Read(wrap(self.get), wrap(self.find), wrap(self.count), stale)
+        return attrs.evolve(
+            self, get=wrap(self.get), find=wrap(self.find), count=wrap(self.count), stale=stale
+        )
 
 
 @attrs.frozen

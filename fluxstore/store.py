@@ -18,6 +18,7 @@ from fluxstore.config import Config
 from fluxstore.entity import Entity, entity_of
 from fluxstore.errors import RoutingError
 from fluxstore.plugins import Plugins
+from fluxstore.stale import in_transaction
 from fluxstore.verbs import Records
 
 T = TypeVar("T")
@@ -81,7 +82,7 @@ class Store:
         """
         names = list(self._bound) if entities is None else [self._name(one) for one in entities]
         patient = patiently if self._follows else _at_once
-        with patient(lambda: self._entered(names), self._rebind):
+        with patient(lambda: self._entered(names), self._rebind), in_transaction():
             yield
 
     def _entered(self, names: Sequence[str]) -> ExitStack:

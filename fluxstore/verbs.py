@@ -8,6 +8,7 @@ from typing import Any, Generic, Literal, TypeVar, cast, overload
 
 import attrs
 
+from fluxstore import stale
 from fluxstore.asking import make_query
 from fluxstore.calls import Read, Write
 from fluxstore.codec import Codec, Refusal, json_value
@@ -33,7 +34,7 @@ class Results(list[T]):
 
     cursor: str | None = None
     stale: bool = False
-    """Whether the side that follows answered, as ``stale_ok=True`` allows."""
+    """Whether the side that follows answered, as ``stale_ok`` allows."""
 
 
 @attrs.frozen
@@ -59,23 +60,27 @@ class Records(Generic[T]):
     # reading
 
     @overload
-    def get(self, key: Any, *, stale_ok: Literal[False] = ...) -> T: ...
+    def get(self, key: Any, *, stale_ok: Literal[False] | None = ...) -> T: ...
     @overload
     def get(self, key: Any, *, stale_ok: Literal[True]) -> Answer[T]: ...
     @overload
-    def get(self, key: Any, default: D, *, stale_ok: Literal[False] = ...) -> T | D: ...
+    def get(self, key: Any, default: D, *, stale_ok: Literal[False] | None = ...) -> T | D: ...
     @overload
     def get(self, key: Any, default: D, *, stale_ok: Literal[True]) -> Answer[T | D]: ...
-    def get(self, key: Any, default: Any = _RAISE, *, stale_ok: bool = False) -> Any:
+    def get(self, key: Any, default: Any = _RAISE, *, stale_ok: bool | None = None) -> Any:
         """Return the record of *key*; without it *default*, or ``RecordNotFoundError``.
 
-        With *stale_ok*, an ``Answer``: where the authority is away, of the side that follows.
+        With *stale_ok*, an ``Answer``: where the authority is away, of the side that follows. A
+        policy may allow that without being asked (``fluxstore.stale_answers`` hears of it); with
+        ``stale_ok=False`` it never happens.
         """
         plain = self._codec.key(key)
-        if not stale_ok:
-            return self._one(self._read.get((plain,)), plain, default)
-        found, is_stale = self._or_stale(lambda read: read.get((plain,)))
-        return Answer(self._one(found, plain, default), is_stale)
+        try:
+            found, is_stale = self._read.get((plain,)), False
+        except BackendUnavailableError as error:
+            found, is_stale = self._stale(lambda read: read.get((plain,)), stale_ok, error), True
+        made = self._one(found, plain, default)
+        return Answer(made, is_stale) if stale_ok else made
 
     def _one(self, found: Mapping[Any, Record], plain: Any, default: Any) -> Any:
         record = found.get(plain)
@@ -86,10 +91,12 @@ class Records(Generic[T]):
         raise self._not_found(plain)
 
     @overload
-    def get_many(self, keys: Iterable[Any], *, stale_ok: Literal[False] = ...) -> dict[Any, T]: ...
+    def get_many(
+        self, keys: Iterable[Any], *, stale_ok: Literal[False] | None = ...
+    ) -> dict[Any, T]: ...
     @overload
     def get_many(self, keys: Iterable[Any], *, stale_ok: Literal[True]) -> Answer[dict[Any, T]]: ...
-    def get_many(self, keys: Iterable[Any], *, stale_ok: bool = False) -> Any:
+    def get_many(self, keys: Iterable[Any], *, stale_ok: bool | None = None) -> Any:
         """Return the records of *keys* that there are, by key; *stale_ok* as in ``get``."""
         plain = [self._codec.key(key) for key in keys]
         found, is_stale = self._asked(lambda read: read.get(plain), stale_ok)
@@ -99,21 +106,30 @@ class Records(Generic[T]):
         }
         return Answer(made, is_stale) if stale_ok else made
 
-    def _asked(self, ask: Callable[[Read], R], stale_ok: bool) -> tuple[R, bool]:
-        return self._or_stale(ask) if stale_ok else (ask(self._read), False)
-
-    def _or_stale(self, ask: Callable[[Read], R]) -> tuple[R, bool]:
+    def _asked(self, ask: Callable[[Read], R], stale_ok: bool | None) -> tuple[R, bool]:
         """Return an answer, and whether it is one of the side that follows."""
         try:
             return ask(self._read), False
         except BackendUnavailableError as error:
-            if self._read.stale is None:
-                raise
-            unavailable = error
+            return self._stale(ask, stale_ok, error), True
+
+    def _stale(
+        self, ask: Callable[[Read], R], stale_ok: bool | None, unavailable: FluxstoreError
+    ) -> R:
+        """Return what the side that follows says; raise *unavailable* where nobody may be told."""
+        if self._read.stale is None or not self._takes_stale(stale_ok):
+            raise unavailable
         try:
-            return ask(self._read.stale), True
+            answer = ask(self._read.stale)
         except FluxstoreError as error:
             raise unavailable from error
+        stale.tell(self.entity.name)
+        return answer
+
+    def _takes_stale(self, stale_ok: bool | None) -> bool:
+        if stale_ok is not None:
+            return stale_ok
+        return self._read.stale_ok and not stale.is_in_transaction()
 
     def find(
         self,
@@ -123,7 +139,7 @@ class Records(Generic[T]):
         order_by: str | tuple[str, ...] = (),
         limit: int | None = None,
         after: str | None = None,
-        stale_ok: bool = False,
+        stale_ok: bool | None = None,
         **more: Any,
     ) -> Results[T]:
         """Return the records that meet every filter, ordered, the key last.
@@ -147,7 +163,7 @@ class Records(Generic[T]):
         filters: Mapping[str, Any] | None = None,
         /,
         *,
-        stale_ok: Literal[False] = ...,
+        stale_ok: Literal[False] | None = ...,
         **more: Any,
     ) -> int: ...
     @overload
@@ -160,7 +176,12 @@ class Records(Generic[T]):
         **more: Any,
     ) -> Answer[int]: ...
     def count(
-        self, filters: Mapping[str, Any] | None = None, /, *, stale_ok: bool = False, **more: Any
+        self,
+        filters: Mapping[str, Any] | None = None,
+        /,
+        *,
+        stale_ok: bool | None = None,
+        **more: Any,
     ) -> Any:
         """Return how many records meet every filter; *stale_ok* as in ``get``."""
         asked = Query(filters=make_query(self._codec, {**(filters or {}), **more}).filters)
@@ -170,7 +191,8 @@ class Records(Generic[T]):
     def extras(self, key: Any) -> dict[str, Any]:
         """Return the undeclared fields of a record and their JSON values."""
         plain = self._codec.key(key)
-        record = self._read.get((plain,)).get(plain)
+        found, _ = self._asked(lambda read: read.get((plain,)), None)
+        record = found.get(plain)
         if record is None:
             raise self._not_found(plain)
         return dict(record.residue.extras)

@@ -89,7 +89,7 @@ class Config:
             file=path,
             entities=entities,
             backends=backends,
-            policy=_policy(top.policy, path, backends, plugins),
+            policy=_policy(top.policy, path, backends, entities, plugins),
             executor=structure(top.executor, Executor, file=path, key="executor"),
         )
 
@@ -155,6 +155,14 @@ def _entity_settings(
 ) -> dict[str, Any]:
     if not isinstance(own, dict):
         raise ConfigError("a table expected", file=str(file), key=f"{key}.entities")
+    _known(own, entities, file, key)
+    return {
+        name: structure(table, cls.EntitySettings, file=file, key=f"{key}.entities.{name}")
+        for name, table in own.items()
+    }
+
+
+def _known(own: Mapping[str, Any], entities: Entities, file: Path, key: str) -> None:
     for name in own:
         if name not in entities:
             raise ConfigError(
@@ -162,14 +170,14 @@ def _entity_settings(
                 file=str(file),
                 key=f"{key}.entities",
             )
-    return {
-        name: structure(table, cls.EntitySettings, file=file, key=f"{key}.entities.{name}")
-        for name, table in own.items()
-    }
 
 
 def _policy(
-    table: dict[str, Any] | None, file: Path, backends: Mapping[str, Backend], plugins: Plugins
+    table: dict[str, Any] | None,
+    file: Path,
+    backends: Mapping[str, Backend],
+    entities: Entities,
+    plugins: Plugins,
 ) -> Policy | None:
     if table is None:
         return None
@@ -178,6 +186,7 @@ def _policy(
     if not isinstance(name, str):
         raise ConfigError('adapter = "phases" expected', file=str(file), key="policy")
     settings: Any = structure(table, plugins.policy(name), file=file, key="policy")
+    _known(getattr(settings, "entities", {}), entities, file, "policy")
     for role in ("source", "target"):
         named = getattr(settings, role, None)
         if named is not None and named not in backends:

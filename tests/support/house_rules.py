@@ -18,7 +18,7 @@ import attrs
 # From left to right: a module imports only from cells to its left, or inside its own package.
 LAYERS: tuple[tuple[str, ...], ...] = (
     ("errors",),
-    ("filesystems", "forks", "settings", "steps"),
+    ("filesystems", "forks", "settings", "stale", "steps"),
     ("kinds",),
     ("records",),
     ("fields",),

@@ -147,6 +147,8 @@ class Application:
     dsn: str = ""
     policy: dict[str, Any] = attrs.field(factory=dict)
     heard: Heard | None = attrs.field(factory=Heard)
+    tables: str = ""
+    """More tables of the configuration."""
 
     def configure(self) -> Path:
         file = self.folder / "fluxstore.toml"
@@ -159,6 +161,7 @@ class Application:
                 lines.append(f"[backends.{name}]\n{table}")
             own = "".join(f"{key} = {value!r}\n" for key, value in self.policy.items())
             lines.append(f'[policy]\nadapter = "phases"\nsource = "one"\ntarget = "two"\n{own}')
+            lines.append(self.tables)
             file.write_text("\n".join(lines), "utf-8")
         return file
 

@@ -81,6 +81,9 @@ with fluxstore.open("fluxstore.toml") as store:
     assert_type(tasks.get("t1", stale_ok=True).value.is_late(), bool)
     assert_type(tasks.get("t1", None, stale_ok=True), Answer[Task | None])
     assert_type(tasks.get("t1", None, stale_ok=False), Task | None)
+    assert_type(tasks.get("t1", stale_ok=None), Task)
+    with fluxstore.stale_answers() as given:
+        assert_type(given, list[str])
     assert_type(tasks.get_many(["t1"], stale_ok=True), Answer[dict[Any, Task]])
     assert_type(tasks.find(title="Ship", stale_ok=True).stale, bool)
     assert_type(tasks.count(status="todo", stale_ok=True), Answer[int])

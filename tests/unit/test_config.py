@@ -105,6 +105,12 @@ def test_t04_an_unknown_key_has_a_suggestion(write, refused, text, hint):
     refused(write(text), f"did you mean {hint}")
 
 
+def test_t04_an_unknown_entity_of_a_policy_has_a_suggestion(write, refused):
+    policy = '[policy]\nadapter = "phases"\nsource = "json"\n'
+    table = "[policy.entities.task]\nstale_ok = true\n"
+    refused(write(JSON + policy + table), "policy.entities", "did you mean tasks")
+
+
 def test_t04_an_unknown_backend_of_a_policy_has_a_suggestion(write, refused):
     text = JSON + '[policy]\nadapter = "phases"\nsource = "jsom"\n'
     refused(write(text), "policy.source", "did you mean json")

@@ -98,7 +98,7 @@ def test_stale_answers_are_counted_in_status(application, sides, trouble):
         wait_until(lambda: (ledger.fact(stale.FACT) or {}).get("count") == 4)
         notes.get("a", stale_ok=True)
     assert {"notes": 5} == said(sides).data["stale_reads"]["entities"]
-    assert any("5 stale answers given on demand" in str(line) for line in said(sides).lines)
+    assert any("5 stale answers given (notes 5)" in str(line) for line in said(sides).lines)
 
 
 def test_a_write_is_never_answered_by_the_follower(application, sides, trouble):

@@ -15,7 +15,7 @@ from fluxstore.errors import FluxstoreError
 from fluxstore_phases.attendant import close_all
 from fluxstore_phases.breaker import Breaker
 from fluxstore_phases.leg import Ends, Leg
-from fluxstore_phases.phases import PHASES, Phase, Side, phase_of
+from fluxstore_phases.phases import PHASES, Phase, Side
 from fluxstore_phases.place import Place, begin, locate
 from fluxstore_phases.relaying import Relaying
 from fluxstore_phases.retaining import Retaining
@@ -148,8 +148,7 @@ class Beside:
 
     def _tell_desired(self, entity: str, actual: Phase) -> None:
         """Say once that the phase in force is not the one that is asked for."""
-        own = self.settings.entities.get(entity)
-        desired = phase_of(own.phase if own is not None else self.settings.phase)
+        desired = self.settings.wanted(entity)
         if desired is actual or (desired.name, actual.name) in self._told:
             return
         self._told.add((desired.name, actual.name))

@@ -202,7 +202,7 @@ def _beside(session: Session, scope: str, now: Phase, by: int) -> Phase:
 
 def _knows(session: Session, scope: str) -> bool:
     """Tell whether the configuration speaks of *scope* itself."""
-    return scope == ALL or scope in settings_of(session).entities
+    return scope == ALL or settings_of(session).has_own_phase(scope)
 
 
 def _walked(session: Session, sides: Sides, scope: str, wanted: Phase, choice: _Choice) -> Answer:

@@ -11,7 +11,7 @@ from fluxstore.cli import policy
 from fluxstore.entity import Entities
 from fluxstore.errors import ConfigError, UsageError, shortened
 from fluxstore_phases import POLICY
-from fluxstore_phases.phases import Phase, Side, phase_of
+from fluxstore_phases.phases import Phase, Side
 from fluxstore_phases.settings import Settings
 from fluxstore_phases.sides import Sides
 from fluxstore_phases.standing import ALL
@@ -71,9 +71,7 @@ def chosen_scope(session: Session, entity: str) -> str:
 
 def desired(session: Session, scope: str) -> Phase:
     """Return the phase that the configuration asks for."""
-    settings = settings_of(session)
-    own = settings.entities.get(scope)
-    return phase_of(own.phase if own is not None else settings.phase)
+    return settings_of(session).wanted(scope)
 
 
 def keys_of(scope: str) -> Sequence[str]:

@@ -15,7 +15,7 @@ from fluxstore.errors import FluxstoreError
 from fluxstore.migration import facts, relay
 from fluxstore.migration.steering import is_running
 from fluxstore_phases import completing, divergences, evidence, leg, stale
-from fluxstore_phases.phases import Side, phase_of
+from fluxstore_phases.phases import Side
 from fluxstore_phases.settings import Settings
 from fluxstore_phases.showing import next_step, shut_gates
 from fluxstore_phases.sides import BOTH, Sides
@@ -35,34 +35,40 @@ def _status(sides: Sides, settings: Settings) -> Told:
     try:
         found = [_scope(sides, settings, scope) for scope in sides.scopes()]
     except FluxstoreError as error:
-        return _without_one_side(sides, error)
+        return _without_one_side(sides, settings, error)
     lines = [line for one in found for line in _lines(one)]
-    answers = _stale(sides)
+    answers = _stale(sides, settings)
     lines += _stale_lines(answers)
     moving = [one for one in found if one["number"] or not one["done"]]
     steps = list(dict.fromkeys(f"{_prefix(one)}{one['next']}" for one in moving))
     problems = [f"{one['scope']}: {problem}" for one in found for problem in one["problems"]]
-    data = {"scopes": found, "stale_reads": answers, "next": "; ".join(steps)}
+    data = {"scopes": found, **answers, "next": "; ".join(steps)}
     return Told(data, lines, problems)
 
 
-def _stale(sides: Sides) -> dict[str, Any] | None:
-    """Return how many stale answers callers took, from the sides that can be asked."""
+def _stale(sides: Sides, settings: Settings) -> dict[str, Any]:
+    """Return how many stale answers callers took, and of which entities they get some unasked."""
     reached = [side for side in BOTH if not _controls(sides, side)[1]]
-    return stale.told(sides.adapter(side).ledger for side in reached)
+    return {
+        "stale_reads": stale.told(sides.adapter(side).ledger for side in reached),
+        "stale_ok": [one for one in sides.entities if settings.takes_stale(one)],
+    }
 
 
-def _stale_lines(said: dict[str, Any] | None) -> Iterator[str]:
-    if said:
+def _stale_lines(answers: dict[str, Any]) -> Iterator[str]:
+    if said := answers["stale_reads"]:
         ago = duration(said["age_seconds"])
-        yield f"  {count(said['count'], 'stale answer')} given on demand, the last {ago} ago"
+        of = ", ".join(f"{name} {number:,}" for name, number in sorted(said["entities"].items()))
+        yield f"  {count(said['count'], 'stale answer')} given ({of}), the last {ago} ago"
+    if allowed := answers["stale_ok"]:
+        yield f"  stale answers are given unasked of: {', '.join(allowed)}"
 
 
 def _prefix(one: dict[str, Any]) -> str:
     return "" if one["scope"] == ALL else f"{one['scope']}: "
 
 
-def _without_one_side(sides: Sides, error: FluxstoreError) -> Told:
+def _without_one_side(sides: Sides, settings: Settings, error: FluxstoreError) -> Told:
     """Say what the side that can be asked says; the other one is away."""
     lines: list[str] = []
     said: dict[str, Any] = {}
@@ -76,8 +82,8 @@ def _without_one_side(sides: Sides, error: FluxstoreError) -> Told:
         }
         words = ", ".join(f"{scope} {told(one)}" for scope, one in controls.items())
         lines.append(f"{name}: {problem or words or 'nothing is written down yet'}")
-    said["stale_reads"] = _stale(sides)
-    lines += _stale_lines(said["stale_reads"])
+    said |= _stale(sides, settings)
+    lines += _stale_lines(said)
     code = error.exit_code or exits.UNAVAILABLE
     return Told({**said, "next": "fluxstore doctor"}, lines, [str(error)], code)
 
@@ -92,14 +98,13 @@ def _controls(sides: Sides, side: Side) -> tuple[dict[str, Control], str]:
 def _scope(sides: Sides, settings: Settings, scope: str) -> dict[str, Any]:
     standing = sides.standing(scope)
     entities = sides.governed(scope)
-    own = settings.entities.get(scope)
     behind = relay.backlog(sides.adapter(standing.holder), entities)
     shut = shut_gates(sides, standing)
     return {
         "scope": scope,
         "phase": standing.phase.name,
         "number": standing.phase.number,
-        "desired": phase_of(own.phase if own is not None else settings.phase).name,
+        "desired": settings.wanted(scope).name,
         "state": standing.state.name,
         "means": standing.state.means,
         "done": standing.state.done and standing.state.name != "entering",

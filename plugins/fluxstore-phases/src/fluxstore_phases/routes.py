@@ -29,7 +29,8 @@ def bind_read(entity: Entity, collections: Backends, routing: Routing) -> Read:
     read = governed(collection, deciding)
     if place.compared_with is None:
         return read
-    read = attrs.evolve(read, stale=beside.stale.of(entity, there))
+    stale = beside.stale.of(entity, there)
+    read = attrs.evolve(read, stale=stale, stale_ok=settings.takes_stale(entity.name))
     if not settings.shadow_reads:
         return read
     return sampled(read, beside.shadow, entity, side=here, share=settings.shadow_reads)

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 import attrs
 
-from fluxstore_phases.phases import phase_of
+from fluxstore_phases.phases import Phase, phase_of
 
 
 def _phase(_: object, attribute: attrs.Attribute[Any], value: str | int) -> None:
@@ -24,9 +24,13 @@ def _share(_: object, attribute: attrs.Attribute[Any], value: float) -> None:
 
 @attrs.frozen
 class EntitySettings:
-    """``[policy.entities.<entity>]``: a phase of its own."""
+    """``[policy.entities.<entity>]``: a phase of its own, and whether stale answers are taken.
 
-    phase: str | int = attrs.field(validator=_phase)
+    What is ``None`` is as ``[policy]`` says.
+    """
+
+    phase: str | int | None = attrs.field(default=None, validator=attrs.validators.optional(_phase))
+    stale_ok: bool | None = None
 
 
 @attrs.frozen
@@ -44,4 +48,23 @@ class Settings:
     on_follower_error: Literal["mark", "raise"] = "mark"
     seal_budget: timedelta = timedelta(seconds=30)
     retention: timedelta = timedelta(days=30)
+    stale_ok: bool = False
+    """Whether reads that do not say otherwise take a stale answer."""
     entities: dict[str, EntitySettings] = attrs.field(factory=dict)
+
+    def wanted(self, scope: str) -> Phase:
+        """Return the phase that is wanted of an entity, or of ``*``."""
+        own = self._own(scope).phase
+        return phase_of(self.phase if own is None else own)
+
+    def has_own_phase(self, scope: str) -> bool:
+        """Tell whether an entity is named with a phase of its own."""
+        return self._own(scope).phase is not None
+
+    def takes_stale(self, entity: str) -> bool:
+        """Tell whether reads of *entity* take a stale answer where they do not say otherwise."""
+        own = self._own(entity).stale_ok
+        return self.stale_ok if own is None else own
+
+    def _own(self, scope: str) -> EntitySettings:
+        return self.entities.get(scope, EntitySettings())

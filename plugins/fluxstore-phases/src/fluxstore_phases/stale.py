@@ -1,7 +1,8 @@
-"""Answers of the follower, for who asks for them where the authority cannot be reached.
+"""Answers of the follower, for who takes them where the authority cannot be reached.
 
-Nobody gets one unasked. Where the follower is only being filled, or is a follower no more, it has
-none to give. Each is counted: in the follower's ledger, for the authority's cannot be asked.
+Callers say so, or ``[policy]`` says so of an entity. Where the follower is only being filled, or
+is a follower no more, it has none to give. Each is counted: in the follower's ledger, for the
+authority's cannot be asked.
 """
 
 from __future__ import annotations
@@ -64,7 +65,7 @@ class StaleReads(Attendant):
 
     def _count(self, entity: Entity, follower: Side) -> None:
         if not any(counts.total() for counts in self._counts.values()):
-            log.warning("the authority is away: %s is answered as it was, on demand", entity.name)
+            log.warning("the authority is away: %s is answered as the follower has it", entity.name)
         self._counts[follower][entity.name] += 1
         if not self.is_running():
             self.start()

@@ -12,7 +12,7 @@ from typing import Any, cast
 import attrs
 import msgspec
 
-from fluxstore.codec import canonical, document, inside, plain, rules
+from fluxstore.codec import canonical, columns, document, inside, plain, rules
 from fluxstore.codec.canonical import digest, proof, value_bytes
 from fluxstore.codec.jsonvalue import JsonNumber, json_value
 from fluxstore.codec.refusal import MAX_DEPTH, MAX_RECORD_BYTES, Refusal
@@ -72,6 +72,13 @@ class Codec:
             for f in entity.fields
             if (made := rules.checks_of(f, in_key=f.name in entity.key))
         }
+        self.columns = {
+            f.name: columns.column(
+                f, self.decoders[f.name], self.encoders[f.name], self._checks.get(f.name, ())
+            )
+            for f in entity.fields
+        }
+        """Field name to the function from a column of JSON values to plain ones (``columns``)."""
         self._required = tuple(f.name for f in entity.fields if f.required)
         self._canonical = canonical.canonical(types)
         self._keepers = {n: keep for n, t in types.items() if (keep := inside.keeper(t))}

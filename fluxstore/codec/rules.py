@@ -3,15 +3,31 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
+
+import attrs
 
 from fluxstore.codec.refusal import Refusal
 from fluxstore.entity import Field
 from fluxstore.records import Reason
 
 MAX_KEY_BYTES = 1024
-Check = Callable[[Any], None]
+_SHORT_KEY = MAX_KEY_BYTES // 4
+"""In characters, of which none has more than 4 bytes."""
+
+
+@attrs.frozen
+class Check:
+    """One rule: raises ``Refusal`` for a value that breaks it."""
+
+    one: Callable[[Any], None]
+    all: Callable[[Sequence[Any]], bool]
+    """Tells of some values whether all of them keep it; may err towards no."""
+
+    def __call__(self, value: Any) -> None:
+        """Check one value."""
+        self.one(value)
 
 
 def checks_of(field: Field, *, in_key: bool) -> tuple[Check, ...]:
@@ -19,7 +35,7 @@ def checks_of(field: Field, *, in_key: bool) -> tuple[Check, ...]:
     rules = field.rules
     made: list[Check] = []
     if in_key:
-        made.append(_check_key)
+        made.append(Check(_check_key, _are_keys))
     if rules.minimum is not None or rules.maximum is not None:
         made.append(_range(rules.minimum, rules.maximum))
     if rules.max_length is not None:
@@ -38,6 +54,13 @@ def _check_key(value: Any) -> None:
         raise Refusal(Reason.KEY, f"a key of at most {MAX_KEY_BYTES:,} bytes expected")
 
 
+def _are_keys(values: Sequence[Any]) -> bool:
+    kinds = set(map(type, values))
+    if kinds != {str}:
+        return str not in kinds
+    return all(values) and max(map(len, values)) <= _SHORT_KEY
+
+
 def _range(minimum: float | None, maximum: float | None) -> Check:
     words = " and ".join(
         part
@@ -48,11 +71,14 @@ def _range(minimum: float | None, maximum: float | None) -> Check:
         if part
     )
 
+    def is_out(least: Any, most: Any) -> bool:
+        return (minimum is not None and least < minimum) or (maximum is not None and most > maximum)
+
     def check(value: Any) -> None:
-        if (minimum is not None and value < minimum) or (maximum is not None and value > maximum):
+        if is_out(value, value):
             raise Refusal(Reason.RANGE, f"{words} expected")
 
-    return check
+    return Check(check, lambda values: not is_out(min(values), max(values)))
 
 
 def _length(maximum: int) -> Check:
@@ -60,14 +86,14 @@ def _length(maximum: int) -> Check:
         if len(value) > maximum:
             raise Refusal(Reason.LENGTH, f"at most {maximum:,} expected, {len(value):,} found")
 
-    return check
+    return Check(check, lambda values: max(map(len, values)) <= maximum)
 
 
 def _pattern(pattern: str) -> Check:
-    compiled = re.compile(pattern)
+    search = re.compile(pattern).search
 
     def check(value: Any) -> None:
-        if not compiled.search(value):
+        if not search(value):
             raise Refusal(Reason.PATTERN, f"text like {pattern} expected")
 
-    return check
+    return Check(check, lambda values: all(map(search, values)))

@@ -12,6 +12,7 @@ import os
 import re
 from collections.abc import Callable, Iterator
 from functools import cached_property
+from itertools import takewhile
 from typing import Any, NoReturn
 
 import attrs
@@ -22,6 +23,8 @@ from fluxstore_json.shapes import ARRAY, Item, Shape, parted
 from fluxstore_json.slow import Suspect
 
 CHUNK_BYTES = 256 * 1024
+BLOCK_BYTES = 384 * 1024
+"""No block is longer, but for one of a single element."""
 LARGEST_ELEMENT_BYTES = 256 * 1024 * 1024
 _TRIES = 3
 _LONGEST_CONSTANT = 12
@@ -32,6 +35,8 @@ _ESCAPED_SIGN = re.compile(rb"\\u00(?:22|3[aA])")
 _TEXT = re.compile(rb'"(?:[^"\\]|\\.)*"[ \t\r\n]*', re.DOTALL)
 _NAME = re.compile(_TEXT.pattern + rb":", re.DOTALL)
 _SURROGATE = re.compile(rb"\\u[dD][89abABcdefCDEF]")
+_BETWEEN = re.compile(rb"[ \t\r\n]*,?[ \t\r\n]*")
+_RAWS = msgspec.json.Decoder(list[msgspec.Raw]).decode
 _BYTE = re.compile(r"\(byte (\d+)\)\Z")
 Decode = Callable[[bytes], Any]
 
@@ -90,7 +95,8 @@ class Block:
     @cached_property
     def places(self) -> list[tuple[int, int]]:
         """Offset in the file and length of each element."""
-        found = elements(self.data, self.shape)
+        is_usual = self.shape is ARRAY and not self.is_slow
+        found = _spans(self.data) if is_usual else elements(self.data, self.shape)
         return [(self.offset + at, end - at) for at, end in found]
 
 
@@ -163,7 +169,7 @@ def _cut(window: Window, reader: Reader, index: int) -> tuple[Block, int] | None
     """Return a block up to one of the last ``},`` of the window, if a parse proves the cut."""
     if len(window.data) < CHUNK_BYTES:
         window.more()
-    end = len(window.data)
+    end = min(len(window.data), BLOCK_BYTES)
     for _ in range(_TRIES):
         end = window.data.rfind(b"}", 0, end)
         if end < 0:
@@ -205,7 +211,8 @@ def names(items: Any) -> int:
 
 def _walked(window: Window, reader: Reader, index: int) -> tuple[Block, int]:
     """Return a block of the window's elements, walked one by one: at least one, all that end."""
-    ends = list(_elements(window, 0, reader.shape, at_least_one=True))
+    found = _elements(window, 0, reader.shape, at_least_one=True)
+    ends = [next(found), *takewhile(lambda span: span[1] <= BLOCK_BYTES, found)]
     data = window.data[: ends[-1][1]]
     items = reader.items(data)
     is_slow = items is None or len(items) != len(ends)
@@ -228,6 +235,16 @@ def suspect(offset: int, raw: bytes) -> Suspect:
 def elements(data: bytes, shape: Shape, start: int = 0) -> list[tuple[int, int]]:
     """Return where each of the whole elements in *data*, from *start* on, begins and ends."""
     return list(_elements(_whole(data), start, shape, at_least_one=False))
+
+
+def _spans(data: bytes) -> Iterator[tuple[int, int]]:
+    """Yield where each element of an array, which a parser has read, begins and ends."""
+    end = 0
+    for raw in _RAWS(ARRAY.whole(data)):
+        between = _BETWEEN.match(data, end)
+        start = between.end() if between else end
+        end = start + len(memoryview(raw))
+        yield start, end
 
 
 def end_of_value(data: bytes, start: int) -> int:

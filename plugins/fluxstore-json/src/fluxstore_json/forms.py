@@ -13,16 +13,15 @@ from fluxstore.entity import Entity
 from fluxstore.errors import ConfigError, shortened
 from fluxstore.kinds import Kind, Type
 from fluxstore.records import NO_RESIDUE, Key, Reason, Record, Residue
+from fluxstore_json.alike import Alike, Inherited, Naming
 from fluxstore_json.blocks import Reader
 from fluxstore_json.documents import NO_OBJECT, Found, opened
 from fluxstore_json.named import Named
 from fluxstore_json.places import Place, Places, field_of
 from fluxstore_json.slow import Suspect
 
-Inherited = Mapping[str, Any]
-"""What a nested record has from the document around it: field to plain value."""
 _SHORT = 255
-_HEAVY_BYTES = 400_000
+HEAVY_BYTES = 400_000
 """No document of fewer bytes makes a record that is too large: see ``Form.record``."""
 
 
@@ -54,6 +53,20 @@ class Form:
         hook = JsonNumber if any(_has_decimals(f.type) for f in self.entity.fields) else None
         self.reader = Reader(place.shape, msgspec.json.Decoder(float_hook=hook).decode)
         """Reads the elements of this place."""
+        self.alike = Alike(self.codec, self._all_names())
+        """Reads many documents at once."""
+
+    def _all_names(self) -> Naming:
+        return Naming(
+            names=self.names,
+            fields=self._fields,
+            aliases=self._aliases,
+            held={array: (name, self._shapes[array].holder) for array, name in self._inner.items()},
+            elsewhere=frozenset(self._inherited),
+            triggers=frozenset(trigger for trigger, *_ in self._implied),
+            rejects_extras=self._rejects_extras,
+            is_exact=self._named is not None,
+        )
 
     def _naming(self) -> Named | None:
         field = self.place.named
@@ -127,7 +140,7 @@ class Form:
         self._imply(given, residue)
         decoded = self.codec.decode(given)
         refusals = decoded.refusals
-        if not refusals and size > _HEAVY_BYTES:
+        if not refusals and size > HEAVY_BYTES:
             refusals = self.codec.too_large(decoded.values, residue.extras)
         if refusals:
             return self._bad(item, inherited, *refusals[0])

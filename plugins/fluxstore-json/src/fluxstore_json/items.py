@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
+from typing import Any, NamedTuple
 
 import attrs
 
 from fluxstore.codec import Refusal
 from fluxstore.records import Key, Reason, Record, Rejected
 from fluxstore_json import raws
+from fluxstore_json.alike import Inherited, is_clean
 from fluxstore_json.blocks import Block
-from fluxstore_json.forms import Bad, Form
+from fluxstore_json.forms import HEAVY_BYTES, Bad, Form
 from fluxstore_json.frame import Position, Some
 from fluxstore_json.opened import OpenFile
 from fluxstore_json.places import Place
 from fluxstore_json.sieve import Sieve
+
+_AT_ONCE = 512
 
 
 @attrs.frozen
@@ -31,13 +35,11 @@ class Spot:
     number: int
 
 
-@attrs.frozen
-class Item:
+class Item(NamedTuple):
     """One record, or what stands in its place: in element *at* of a block, the *done*-th inside."""
 
     found: Record | Rejected
-    parent: Key | None
-    block: Block = attrs.field(repr=False)
+    block: Block
     at: int
     done: int
     number: int
@@ -52,12 +54,11 @@ class Item:
         return Spot(offset, index, self.done, self.number)
 
 
-@attrs.frozen
-class _Inner:
+class _Inner(NamedTuple):
     """One nested document, or why it cannot be one; ``steps`` lead to it from the outermost."""
 
     value: Any
-    parent: Key | None
+    inherited: Inherited
     steps: tuple[int, ...]
     refusal: Refusal | None = None
 
@@ -102,33 +103,52 @@ class Items:
 
     def _flat(self, block: Block, _: int) -> Iterator[Item]:
         size = len(block.data)
+        quick = self._quick(block, block.items)
         for at, item in enumerate(block.items):
             self._number += 1
             if self._may_pass is not None and not self._may_pass(item, {}):
                 continue
-            found: Record | Rejected | Bad = self._form.record(item, {}, size)
-            if isinstance(found, Bad):
+            made = quick[at] or self._form.record(item, {}, size)
+            if isinstance(made, Record):
+                found: Record | Rejected = made
+            else:
                 start, length = block.places[at]
                 start -= block.offset
-                found = self._rejected(found, block.data[start : start + length])
-            yield Item(found, None, block, at, 0, self._number)
+                found = self._rejected(made, block.data[start : start + length])
+            yield Item(found, block, at, 0, self._number)
 
     def _nested(self, block: Block, skipped: int) -> Iterator[Item]:
-        for at, item in enumerate(block.items):
-            for done, inner in enumerate(self._inside(item, 0, {}, ()), 1):
-                if done <= skipped:
-                    continue
+        everything = self._everything_inside(block, skipped)
+        while some := list(islice(everything, _AT_ONCE)):
+            inners = [inner for _, _, inner in some]
+            inherited = [inner.inherited for inner in inners]
+            documents = [None if inner.refusal else inner.value for inner in inners]
+            quick = self._quick(block, documents, inherited)
+            for (at, done, inner), known in zip(some, quick, strict=True):
                 self._number += 1
-                if self._may_pass is not None and not self._passes(inner):
-                    continue
-                found = self._record(inner, block, at)
-                yield Item(found, inner.parent, block, at, done, self._number)
+                if self._may_pass is None or self._passes(inner):
+                    found = known or self._record(inner, block, at)
+                    yield Item(found, block, at, done, self._number)
+
+    def _everything_inside(self, block: Block, skipped: int) -> Iterator[tuple[int, int, _Inner]]:
+        for at, item in enumerate(block.items):
+            inside = enumerate(self._inside(item, 0, {}, ()), 1)
+            yield from ((at, done, inner) for done, inner in inside if done > skipped)
             skipped = 0
+
+    def _quick(
+        self, block: Block, documents: Sequence[Any], inherited: Sequence[Inherited] | None = None
+    ) -> Sequence[Record | None]:
+        """Return the records that can be told at one look at all *documents* of *block*."""
+        is_usual = not block.is_slow and len(block.data) <= HEAVY_BYTES
+        if self._may_pass is None and is_usual and is_clean(block.data):
+            return self._form.alike.records(documents, inherited)
+        return [None] * len(documents)
 
     def _passes(self, inner: _Inner) -> bool:
         if inner.refusal is not None or self._may_pass is None:
             return True
-        return self._may_pass(inner.value, self._form.inherited(inner.parent))
+        return self._may_pass(inner.value, inner.inherited)
 
     def _record(self, inner: _Inner, block: Block, at: int) -> Record | Rejected:
         size = len(block.data)
@@ -149,7 +169,7 @@ class Items:
         return self._rejected(found, raw)
 
     def _decoded(self, inner: _Inner, size: int) -> Record | Bad:
-        return self._form.record(inner.value, self._form.inherited(inner.parent), size)
+        return self._form.record(inner.value, inner.inherited, size)
 
     def _inside(
         self, item: Any, depth: int, inherited: Mapping[str, Any], steps: tuple[int, ...]
@@ -159,16 +179,17 @@ class Items:
         try:
             found = around.children(item, form.place.array)
         except Refusal as no_array:
-            yield _Inner(None, None, steps, no_array.under(form.place.array))
+            yield _Inner(None, {}, steps, no_array.under(form.place.array))
             return
         key, refusal = _key(around, item, inherited) if found else (None, None)
+        beside = form.inherited(key) if found and refusal is None else {}
         last = depth + 2 == len(self._chain)
         for at, each in enumerate(found or ()):
             step = (*steps, at)
             if last or refusal is not None:
-                yield _Inner(each, key, step, refusal)
+                yield _Inner(each, beside, step, refusal)
             else:
-                yield from self._inside(each, depth + 1, form.inherited(key), step)
+                yield from self._inside(each, depth + 1, beside, step)
 
     def _rejected(self, bad: Bad, raw: bytes) -> Rejected:
         place, codec = self._form.place, self._form.codec

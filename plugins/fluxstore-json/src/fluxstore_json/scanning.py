@@ -225,4 +225,4 @@ def _renewed(
         if isinstance(item.found, Rejected) or item.found.key not in touched:
             yield item
         elif item.found.key in fresh:
-            yield attrs.evolve(item, found=fresh[item.found.key].record)
+            yield item._replace(found=fresh[item.found.key].record)

@@ -10,7 +10,8 @@ import attrs
 from fluxstore.codec import Refusal
 from fluxstore.evaluate import Test, matching
 from fluxstore.query import Filter
-from fluxstore_json.forms import Form, Inherited
+from fluxstore_json.alike import Inherited
+from fluxstore_json.forms import Form
 
 Sieve = Callable[[Any, Inherited], bool]
 """Tells whether a document may be found; ``False`` is certain."""

@@ -62,8 +62,9 @@ def _entity(draft: Draft, parent: EntityPlan | None, classes: set[str]) -> Made:
     key = tuple(names.get(json_name, "id") for json_name in draft.key.names)
     front, mapping = _parent_fields(parent, used) if parent else ([], {})
     if not key and draft.shape.names is not None:
-        front = [_name_field(draft, draft.shape.names, used)]
-        key, values[front[0].name] = (front[0].name,), draft.shape.names
+        named = _name_field(draft, draft.shape.names, used)
+        front = [*front, named]
+        key, values[named.name] = (named.name,), draft.shape.names
     if draft.key.in_parent:
         key = (*mapping, *key)
     within = parent.name if parent else ""

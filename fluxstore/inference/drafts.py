@@ -81,9 +81,8 @@ def _with_children(draft: Draft) -> Draft:
 
 
 def _child(parent: Draft, name: str, values: Values) -> Draft | None:
-    shape = values.records
-    only_arrays = values.kinds == {"list"} and not values.nulls
-    if shape is None or not shape.count or not only_arrays:
+    shape = _held(values)
+    if shape is None or not shape.count:
         return None
     if shape.odd > (shape.count + shape.odd) * keys.MOST_BAD:
         return None
@@ -93,4 +92,17 @@ def _child(parent: Draft, name: str, values: Values) -> Draft | None:
     key = keys.choose(shape, own, nested=True)
     if key is None or "." in name or (shape.odd and not key.is_own):
         return None
+    if shape.names is not None:
+        key = keys.among_parents(key, shape)
     return _with_children(Draft(own, shape, key, parent.file, name, parent))
+
+
+def _held(values: Values) -> Shape | None:
+    """Return the objects in a field that holds nothing else: in arrays, or under their keys."""
+    if values.nulls:
+        return None
+    if values.kinds == {"list"}:
+        return values.records
+    if values.kinds != {"dict"} or values.by_name is None:
+        return None
+    return values.by_name if keys.are_children(values.by_name) else None

@@ -68,6 +68,32 @@ def are_records(shape: Shape) -> bool:
     return shape.count > 1 and seen > 0 and seen >= shape.count * len(shape.fields) * MOST_ALIKE
 
 
+def are_children(shape: Shape) -> bool:
+    """Tell whether objects that are in an object in each of some records are records too.
+
+    The same few words in most of them (``home``, ``work``) name parts of one record.
+    """
+    if not are_records(shape) or shape.names is None:
+        return False
+    if _said_by_names(shape).names or have_numbers(shape):
+        return True
+    return shape.holders > 1 and _different(shape.names) * 2 > shape.names.present
+
+
+def among_parents(choice: KeyChoice, shape: Shape) -> KeyChoice:
+    """Return the key that names inside of records are.
+
+    They need the record's own key beside them, unless they were never the same in two of them.
+    """
+    unique = shape.names is not None and shape.names.is_unique()
+    alone = unique and (shape.holders > 1 or choice.is_inside)
+    return attrs.evolve(choice, in_parent=not alone)
+
+
+def _different(values: Values) -> int:
+    return len(set(values.hashes or ()))
+
+
 def have_numbers(shape: Shape) -> bool:
     """Tell whether every name has a digit, or an @, in it: words for settings have none."""
     return shape.names is not None and shape.names.numbered == shape.names.present
@@ -132,7 +158,7 @@ def _nested(shape: Shape, own: list[str]) -> KeyChoice | None:
 
 def _twice(values: Values) -> int:
     """Return how many values are those of another record."""
-    return len(values.hashes or ()) - len(set(values.hashes or ()))
+    return len(values.hashes or ()) - _different(values)
 
 
 def _pair(shape: Shape) -> KeyChoice | None:

@@ -66,6 +66,8 @@ class Values:
     """What the items of arrays are."""
     records: Shape | None = None
     """The objects in arrays, as records that might stand on their own."""
+    by_name: Shape | None = None
+    """The objects in objects, as records that might stand under their keys."""
     hashes: Hashes | None = None
     unique_in_parent: bool = True
     numbered: int = 0
@@ -158,13 +160,15 @@ class Shape:
     """How many levels of arrays inside may be records of their own."""
     names: Values | None = None
     """The names of records that are in an object."""
+    holders: int = 0
+    """In how many objects, one in each record around, there were any."""
     repeated: dict[str, int] = attrs.field(factory=dict)
     """How often a field has the name that its record stands under."""
 
     @classmethod
-    def of_object(cls) -> Shape:
+    def of_object(cls, nested: int = DEEPEST) -> Shape:
         """Return a shape for records that have names."""
-        return cls(names=Values(hashes=array("q")))
+        return cls(names=Values(hashes=array("q")), nested=nested)
 
     def see_named(self, name: str, record: Any) -> None:
         """Add one record of an object."""
@@ -185,8 +189,8 @@ class Shape:
             values = self.fields.get(name) or self._begin(name)
             if values is not None:
                 values.see(value)
-                if self.nested and type(value) is list:
-                    self._see_children(values, value)
+                if self.nested:
+                    self._see_inside(values, value)
         self._see_pairs(record)
 
     def _begin(self, name: str) -> Values | None:
@@ -199,6 +203,16 @@ class Shape:
             made.choices = set()
         self.fields[name] = made
         return made
+
+    def _see_inside(self, values: Values, value: Any) -> None:
+        if type(value) is list:
+            self._see_children(values, value)
+        elif type(value) is dict:
+            if values.by_name is None:
+                values.by_name = Shape.of_object(self.nested - 1)
+            values.by_name.holders += bool(value)
+            for name, each in value.items():
+                values.by_name.see_named(name, each)
 
     def _see_children(self, values: Values, items: list[Any]) -> None:
         if values.records is None:

@@ -49,9 +49,9 @@ class Place:
         """Return the place in words."""
         if self.table:
             return f"table {self.table}"
-        if self.within:
-            return f"{self.file}, {self.records} inside each of {self.within}"
         place = f"{self.file}, {self.records}" if self.records else self.file
+        if self.within:
+            place = f"{place} inside each of {self.within}"
         return f"{place}, each under its key" if self.is_object else place
 
 

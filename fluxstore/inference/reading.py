@@ -17,6 +17,8 @@ MAX_DIGITS = 4300
 NEAR_THE_END = 1024
 LONGEST_RECORD = 1 << 20
 """An object of more characters is no record, but may hold some."""
+DEEPEST_HOLDER = 2
+"""How far in arrays and objects of records may be: ``{"data": {"users": {"u-1": {...}}}}``."""
 Passed: TypeAlias = Callable[[int], None]
 Event: TypeAlias = "Piece | Array | Object"
 _SPACE = " \t\n\r"
@@ -30,7 +32,8 @@ class UnreadableFile(ValueError):  # noqa: N818 - a fact about a file, told as a
 class Piece:
     """One value of a file: an item of an array, or a value beside the arrays.
 
-    ``place`` is the way to the array (``()`` for the file itself, ``("users",)`` for a wrapper's);
+    ``place`` is the way to the array (``()`` for the file itself, ``("users",)`` for a wrapper's,
+    ``("data", "users")`` for that of a wrapper inside another);
     ``name`` is the name of a value that is no array's item, and ``item`` is false then: one at the
     top of the file, or inside an ``Object``, whose place it has.
     """
@@ -129,13 +132,14 @@ class _Reader:
         self._take("}")
 
     def _named(self, place: tuple[str, ...], name: str) -> Iterator[Event]:
-        """Yield the value of a name: at the top, arrays and long objects come in pieces."""
-        first = self._peek()
-        if first == "[" and not place:
-            yield from self._array((name,))
-        elif first == "{" and not place and self._is_long():
-            yield Object((name,))
-            yield from self._object((name,))
+        """Yield the value of a name: near the top, arrays and long objects come in pieces."""
+        first, inside = self._peek(), (*place, name)
+        may_hold = len(inside) <= DEEPEST_HOLDER
+        if first == "[" and may_hold:
+            yield from self._array(inside)
+        elif first == "{" and may_hold and self._is_long():
+            yield Object(inside)
+            yield from self._object(inside)
         else:
             yield Piece(place, self._value(), item=False, name=name)
 

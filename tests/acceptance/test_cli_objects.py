@@ -17,13 +17,18 @@ path = "target.db"
 WAY = ("--from", "json", "--to", "sqlite")
 
 
+def begun(folder: Path, name: str) -> Path:
+    """Return a folder with sample files, and what `init` wrote for them."""
+    FOLDERS[name](folder / "data")
+    assert 0 == inside("init", "data", folder=folder).returncode
+    with (folder / "fluxstore.toml").open("a") as config:
+        config.write(TARGET)
+    return folder
+
+
 @pytest.fixture
 def club(tmp_path) -> Path:
-    FOLDERS["club"](tmp_path / "data")
-    assert 0 == inside("init", "data", folder=tmp_path).returncode
-    with (tmp_path / "fluxstore.toml").open("a") as config:
-        config.write(TARGET)
-    return tmp_path
+    return begun(tmp_path, "club")
 
 
 def texts(folder: Path) -> dict[str, str]:
@@ -43,6 +48,23 @@ def test_the_documents_come_back_as_they_were(club):
 
     assert [0, 0, 0, 0] == codes
     assert before == texts(club)
+
+
+def test_objects_in_wrappers_and_records_come_back_as_they_were(tmp_path):
+    league = begun(tmp_path, "league")
+    before = texts(league)
+    moved = inside("migrate", *WAY, "--json", folder=league)
+    written = {one["entity"]: one["written"] for one in json.loads(moved.stdout)["entities"]}
+    whole = json.loads(before["export.json"])
+    del whole["data"]["teams"]["t2"]["players"]["9"], whole["data"]["teams"]["t3"]
+    (league / "data" / "export.json").write_text(json.dumps(whole, indent=2) + "\n")
+    codes = [inside("rollback", "--force", *WAY, folder=league).returncode]
+    codes += [inside("validate", *WAY, folder=league).returncode]
+
+    assert [0, 0, 0] == [moved.returncode, *codes]
+    expected = {"teams": 3, "players": 4, "venues": 2, "rounds": 5, "matches": 6, "scores": 12}
+    assert expected == written
+    assert before == texts(league)
 
 
 def test_what_is_no_record_is_foreseen_left_out_and_stays(club):

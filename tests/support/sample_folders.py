@@ -139,9 +139,34 @@ def club(folder: Path) -> Path:
     return folder
 
 
+def league(folder: Path) -> Path:
+    """Objects of records two wrappers deep, and inside of records of arrays and of objects."""
+    teams = {f"t{at}": {"name": f"Team {at}", "players": _players(at)} for at in (2, 1, 3)}
+    rounds = [
+        {"no": at, "matches": {f"m{at}-{n}": _match(at, n) for n in range(at % 3)}}
+        for at in range(1, 6)
+    ]
+    data = {"teams": teams, "venues": {"north": {"seats": 10}, "south": {"seats": 20}}}
+    _write(folder / "export.json", {"version": 1, "data": data})
+    _write(folder / "rounds.json", {"rounds": rounds})
+    return folder
+
+
+def _players(team: int) -> dict[str, Any]:
+    """Return players under numbers that come again in each team; the first one has none."""
+    return {
+        str(at): {"name": f"Player {at}", "goals": at * team} for at in range(9, 11 * (team > 1))
+    }
+
+
+def _match(at: int, number: int) -> dict[str, Any]:
+    scores = {f"t{team}": {"team": f"t{team}", "goals": team * at} for team in (number + 1, 3)}
+    return {"id": f"m{at}-{number}", "venue": "north", "scores": scores}
+
+
 def _write(path: Path, value: Any) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(value, indent=2, ensure_ascii=False) + "\n", "utf-8")
 
 
-FOLDERS = {"blog": blog, "shop": shop, "inventory": inventory, "club": club}
+FOLDERS = {"blog": blog, "shop": shop, "inventory": inventory, "club": club, "league": league}

@@ -95,8 +95,7 @@ class Block:
     @cached_property
     def places(self) -> list[tuple[int, int]]:
         """Offset in the file and length of each element."""
-        is_usual = self.shape is ARRAY and not self.is_slow
-        found = _spans(self.data) if is_usual else elements(self.data, self.shape)
+        found = elements(self.data, self.shape)
         return [(self.offset + at, end - at) for at, end in found]
 
 
@@ -234,13 +233,17 @@ def suspect(offset: int, raw: bytes) -> Suspect:
 
 def elements(data: bytes, shape: Shape, start: int = 0) -> list[tuple[int, int]]:
     """Return where each of the whole elements in *data*, from *start* on, begins and ends."""
+    if shape is ARRAY:
+        try:
+            return list(_spans(data, start))
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+            pass  # one by one, then: what is wrong with one of them does not concern its end
     return list(_elements(_whole(data), start, shape, at_least_one=False))
 
 
-def _spans(data: bytes) -> Iterator[tuple[int, int]]:
-    """Yield where each element of an array, which a parser has read, begins and ends."""
-    end = 0
-    for raw in _RAWS(ARRAY.whole(data)):
+def _spans(data: bytes, end: int) -> Iterator[tuple[int, int]]:
+    """Yield the same of an array, by the lengths that a parser gives."""
+    for raw in _RAWS(ARRAY.whole(data[end:])):
         between = _BETWEEN.match(data, end)
         start = between.end() if between else end
         end = start + len(memoryview(raw))

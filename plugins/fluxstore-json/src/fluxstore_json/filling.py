@@ -78,10 +78,11 @@ class Filler:
     def _inside(self, place: Place, around: _Around) -> None:
         form = self._forms[place.name]
         key = form.codec.key_of_text(around.key)
+        members = raws.members(around.text)
         for inner in self._inner[place.name]:
             inherited = self._forms[inner.name].inherited(key)
             items = _children(form, around.item, inner.array)
-            spans = raws.inside(around.text, inner.array, inner.shape)
+            spans = raws.held(around.text, members.get(inner.array), inner.shape)
             for item, (start, end) in zip(items, spans, strict=True):
                 span = (around.start + start, end - start)
                 own = self._element(inner, item, inherited, around, span)

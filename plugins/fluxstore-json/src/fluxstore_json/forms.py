@@ -78,7 +78,8 @@ class Form:
     def _key_without_trouble(self) -> str | None:
         """Return the name of the one field that is the key, where any short text will do."""
         field = self.entity.field(self.entity.key[0])
-        ruled = any((field.rules.pattern, field.rules.max_length, self._inherited))
+        is_said_around = field.name in self._inherited
+        ruled = any((field.rules.pattern, field.rules.max_length, is_said_around))
         alone = len(self.entity.key) == 1 and field.type.kind is Kind.STR
         aliased = field.name in self.place.settings.aliases
         return self.names[field.name] if alone and not ruled and not aliased else None

@@ -5,7 +5,7 @@ Everything is made once per entity and then only called. ``Codec.of(entity)`` is
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from typing import Any, cast
 
@@ -338,6 +338,14 @@ class Codec:
                 except Refusal as refusal:
                     found.append((name, refusal))
         return tuple(found)
+
+    def keep_rules(self, columns: Mapping[str, Sequence[Any]]) -> bool:
+        """Tell whether *columns* (field to plain values) break no rule; may err towards no."""
+        for name, checks in self._checks.items():
+            there = [value for value in columns.get(name, ()) if value is not None]
+            if there and not all(check.all(there) for check in checks):
+                return False
+        return True
 
     def too_large(self, values: Row, extras: Mapping[str, Any]) -> Refusals:
         """Return a refusal (of no field) where the record is larger than a backend need hold."""

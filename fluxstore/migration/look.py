@@ -160,6 +160,6 @@ class Look:
 def _weight(records: Sequence[Record]) -> int:
     """Return a bound of the canonical bytes of *records* together: field names are counted too."""
     try:
-        return len(_encoder.encode([(dict(r.values), r.residue.extras) for r in records]))
+        return len(_encoder.encode([(r.values, r.residue.extras) for r in records]))
     except (OverflowError, TypeError):  # integers beyond 64 bits: weigh one by one
         return MAX_RECORD_BYTES

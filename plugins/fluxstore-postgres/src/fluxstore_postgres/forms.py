@@ -109,7 +109,10 @@ def json_text(document: Any) -> str:
 
     jsonb keeps numbers as numeric: ``1e16`` would come back as an integer, ``10…0.0`` does not.
     """
-    return msgspec.json.encode(_with_points(document)).decode()
+    text = msgspec.json.encode(document)
+    if _PERHAPS_LARGE.search(text):
+        text = msgspec.json.encode(_with_points(document))
+    return text.decode()
 
 
 def _with_points(value: Any) -> Any:
@@ -149,6 +152,8 @@ def escaped(texts: Sequence[str]) -> list[str]:
 ESCAPED = frozenset({"text", "bytea", JSON})
 _ESCAPES = (("\\", "\\\\"), ("\n", "\\n"), ("\r", "\\r"), ("\t", "\\t"))
 _SPECIAL = re.compile(r"[\\\n\r\t]")
+_PERHAPS_LARGE = re.compile(rb"[0-9](?:[eE]|[0-9]{15})")
+"""What a float has in it from 2**53 on: an exponent, or 16 digits."""
 _QUOTED = re.compile(r'(["\\])')
 
 

@@ -20,12 +20,14 @@ from fluxstore_postgres.commits import Commits
 from fluxstore_postgres.references import References
 from fluxstore_postgres.retrying import retried
 from fluxstore_postgres.rows import document_text
-from fluxstore_postgres.rules import broken
+from fluxstore_postgres.rules import are_good, broken
 from fluxstore_postgres.staging import Staging
 from fluxstore_postgres.statements import identifier, statement
 from fluxstore_postgres.tabling import Bound, Tabling
 from fluxstore_postgres.unit import Unit
 
+_LOOKED_AT = 128
+"""Records that are looked at together: mostly far below what makes one a large one."""
 _REASONS = {"unique": Reason.UNIQUE, "reference": Reason.REFERENCE, "check": Reason.CHECK}
 
 
@@ -63,7 +65,14 @@ class Merging:
             self._database.make_ledger()
             bound = self._tabling.made()
         connections = self._database.connections
-        return retried(connections, lambda: self._merge_all(bound, batch))
+        return retried(connections, lambda: self._tried(bound, batch))
+
+    def _tried(self, bound: Bound, batch: Batch) -> Merged:
+        try:
+            return self._merge_all(bound, batch)
+        except BaseException:
+            self._is_fresh = None  # what was found and done at the first batch may be undone
+            raise
 
     def _merge_all(self, bound: Bound, batch: Batch) -> Merged:
         with self._bulk(bound) as unit:
@@ -125,9 +134,7 @@ class Merging:
         """Return the records that an empty copy of the table takes; find the others by halves."""
         try:
             with unit.savepoint():
-                staging.stage(unit, records)
-                staging.try_out(unit)
-                staging.drop(unit)
+                staging.try_out(unit, records)
         except BackendError as error:
             if _is_outage(error):
                 raise
@@ -149,7 +156,8 @@ class Merging:
             records = self._without_dangling(unit, bound, records, came)
         if not records:
             return
-        if self._is_new(unit, bound, came) and self._copied(unit, bound, records):
+        is_new = self._is_new(unit, bound, came)
+        if is_new and self._copied(unit, bound, records, is_live=came.is_live):
             came.written += len(records)
             return
         self._staged(unit, bound, records, came)
@@ -164,11 +172,13 @@ class Merging:
         if self._is_fresh is None:
             rows = unit.run(statement("merging", "is_empty", table=bound.table.path))
             self._is_fresh = bool(rows[0][0])
+            if self._is_fresh:
+                Staging(bound.table, bound.ledger).forget_residue(unit)
         return self._is_fresh
 
-    def _copied(self, unit: Unit, bound: Bound, records: list[Record]) -> bool:
+    def _copied(self, unit: Unit, bound: Bound, records: list[Record], *, is_live: bool) -> bool:
         """Try to copy records straight in; tell whether all of them could be."""
-        if _needs_side_table(bound, records):
+        if is_live and _needs_side_table(bound, records):
             return False
         try:
             with unit.savepoint():
@@ -242,7 +252,15 @@ class Merging:
     # refusing
 
     def _without_broken(self, bound: Bound, records: list[Record], came: _Came) -> list[Record]:
-        good = []
+        good: list[Record] = []
+        for start in range(0, len(records), _LOOKED_AT):
+            some = records[start : start + _LOOKED_AT]
+            is_good = are_good(bound.table, some)
+            good += some if is_good else self._singly(bound, some, came)
+        return good
+
+    def _singly(self, bound: Bound, records: list[Record], came: _Came) -> list[Record]:
+        good: list[Record] = []
         for record in records:
             first = next(iter(broken(bound.table, record)), None)
             if first is None:

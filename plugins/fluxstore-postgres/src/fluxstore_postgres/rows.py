@@ -73,6 +73,22 @@ def residue_document(table: Table, put: Put | Record) -> dict[str, Any] | None:
     return residue.to_json(missing) if residue or missing else None
 
 
+def residue_texts(table: Table, records: Sequence[Record]) -> list[str | None]:
+    """Return what the residue column holds for each record, as text; ``None`` for null."""
+    known: dict[tuple[Any, ...], str | None] = {}
+    made: list[str | None] = []
+    for one in records:
+        residue = one.residue
+        if residue.extras or residue.spelling:
+            made.append(document_text(residue_document(table, one)))
+            continue
+        alike = tuple(one.values), tuple(residue.alias.items()), residue.absent
+        if alike not in known:
+            known[alike] = document_text(residue_document(table, one))
+        made.append(known[alike])
+    return made
+
+
 def document_text(document: object) -> str | None:
     """Return a JSON document as text, ``None`` for null."""
     return None if document is None else json_text(document)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 from fluxstore.codec import MAX_RECORD_BYTES, Codec, Refusal
 from fluxstore.errors import ConstraintError
@@ -40,6 +41,38 @@ def broken(table: Table, put: Put | Record) -> Iterator[Broken]:
     if is_perhaps_large(table, put):
         extras = put.residue.extras if put.residue else {}
         yield from codec.too_large(put.values, extras)
+
+
+def are_good(table: Table, records: Sequence[Record]) -> bool:
+    """Tell whether *records* break no rule, as far as can be told at one look at all of them."""
+    columns = {name: [r.values.get(name) for r in records] for name in table.entity.by_name}
+    if not Codec.of(table.entity).keep_rules(columns):
+        return False
+    return _fit(table, records) and _are_short(table, columns, records)
+
+
+def _fit(table: Table, records: Sequence[Record]) -> bool:
+    for column in table.guarded:
+        name, default = column.field.name, column.default
+        values = [one.values.get(name, default) for one in records]
+        if not column.nullable and None in values:
+            return False
+        if column.fits and any(column.refuse_unfit({name: value}) for value in values):
+            return False
+    return True
+
+
+def _are_short(
+    table: Table, columns: Mapping[str, Sequence[Any]], records: Sequence[Record]
+) -> bool:
+    """Tell whether all records together are shorter than one may be."""
+    total = 0
+    for name in table.lengthy:
+        there = [value for value in columns[name] if value]
+        is_text = {str}.issuperset(map(type, there))
+        total += sum(map(len, there)) if is_text else len(str(there))
+    extras = [one.residue.extras for one in records if one.residue.extras]
+    return total + len(str(extras)) <= LARGE_FROM
 
 
 def is_perhaps_large(table: Table, put: Put | Record) -> bool:

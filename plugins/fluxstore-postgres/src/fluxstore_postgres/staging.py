@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
 
 import attrs
 
-from fluxstore.records import NO_RESIDUE, Record
+from fluxstore.codec import Codec
+from fluxstore.records import Record
 from fluxstore_postgres.adopted import SAME
 from fluxstore_postgres.forms import NULL, copy_fields, escaped
-from fluxstore_postgres.rows import document_text, residue_document
+from fluxstore_postgres.rows import residue_texts
 from fluxstore_postgres.statements import (
     Part,
     Statement,
@@ -38,12 +39,33 @@ class Staging:
     # copying
 
     def copy_in(self, unit: Unit, records: Sequence[Record]) -> None:
-        """Copy records straight into a table that holds none of them."""
+        """Copy records straight into a table that holds none of them, nor their residue."""
         names = [column.at() for column in self.table.columns]
         if self.table.residue is not None:
             names.append(identifier(self.table.residue))
         asked = statement("merging", "copy_in", table=self.table.path, names=listed(names))
         unit.copy(asked, self._blocks(records, numbered=False))
+        if not self.table.is_own and self._ledger is not None:
+            self._copy_residue(unit, self._ledger, records)
+
+    def _copy_residue(self, unit: Unit, ledger: str, records: Sequence[Record]) -> None:
+        texts = residue_texts(self.table, records)
+        key_text, entity = Codec.of(self.table.entity).key_text, self.table.entity.name
+        rows = [
+            (entity, key_text(one.key), text)
+            for one, text in zip(records, texts, strict=True)
+            if text is not None
+        ]
+        if rows:
+            columns = map(escaped, zip(*rows, strict=True))
+            asked = statement("merging", "copy_residue", ledger=identifier(ledger))
+            unit.copy(asked, [_lines(columns)])
+
+    def forget_residue(self, unit: Unit) -> None:
+        """Delete what the side table has of records that are no longer there: all of them."""
+        if not self.table.is_own and self._ledger is not None:
+            parts = {"ledger": identifier(self._ledger), "entity": literal(self.table.entity.name)}
+            unit.run(statement("merging", "forget_residue", **parts))
 
     def stage(self, unit: Unit, records: Sequence[Record]) -> None:
         """Copy records into a stage of this transaction; ``number`` is their place."""
@@ -65,8 +87,20 @@ class Staging:
         """An empty copy of the table: its types and checks, neither its keys nor its triggers."""
         return statement("merging", "make_trial", table=self.table.path)
 
-    def try_out(self, unit: Unit) -> None:
-        """Write what is staged to the copy, and empty it again."""
+    def try_out(self, unit: Unit, records: Sequence[Record]) -> None:
+        """Write records to the copy as they would get into the table, and empty it again."""
+        columns = self.table.columns
+        if all(column.cast is SAME for column in columns):
+            names = listed(column.at() for column in columns)
+            asked = statement("merging", "copy_trial", names=names)
+            unit.copy(asked, self._blocks(records, numbered=False))
+        else:
+            self.stage(unit, records)
+            self._try_stage(unit)
+            self.drop(unit)
+        unit.run(statement("merging", "empty_trial"))
+
+    def _try_stage(self, unit: Unit) -> None:
         columns = self.table.columns
         asked = statement(
             "merging",
@@ -75,7 +109,6 @@ class Staging:
             values=listed(column.write(identifier("s", column.name)) for column in columns),
         )
         unit.run(asked)
-        unit.run(statement("merging", "empty_trial"))
 
     def _blocks(self, records: Sequence[Record], *, numbered: bool) -> Iterator[str]:
         for start in range(0, len(records), BLOCK_RECORDS):
@@ -85,17 +118,16 @@ class Staging:
                 columns.insert(0, [str(start + at) for at in range(len(some))])
             if numbered or self.table.is_own:
                 columns.append(self._residues(some))
-            yield "\n".join(map("\t".join, zip(*columns, strict=True))) + "\n"
+            yield _lines(columns)
 
     def _fields(self, column: Column, records: Sequence[Record]) -> list[str]:
         name, default = column.field.name, column.default
         return copy_fields(column.form, [one.values.get(name, default) for one in records])
 
     def _residues(self, records: Sequence[Record]) -> list[str]:
-        width = len(self.table.columns)
-        if all(one.residue is NO_RESIDUE and len(one.values) == width for one in records):
+        texts = residue_texts(self.table, records)
+        if not any(texts):
             return [NULL] * len(records)
-        texts = [document_text(residue_document(self.table, one)) for one in records]
         made = escaped([text or "" for text in texts])
         return [one if text else NULL for one, text in zip(made, texts, strict=True)]
 
@@ -209,6 +241,11 @@ class Staging:
         """The table's key with the stage's column types, for the text of keys."""
         columns = tuple(attrs.evolve(column, cast=SAME) for column in self.table.columns)
         return attrs.evolve(self.table, columns=columns)
+
+
+def _lines(columns: Iterable[Sequence[str]]) -> str:
+    """Return columns of fields as lines of a text COPY."""
+    return "\n".join(map("\t".join, zip(*columns, strict=True))) + "\n"
 
 
 def _stage_type(column: Column) -> str:

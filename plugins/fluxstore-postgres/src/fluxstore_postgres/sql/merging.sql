@@ -24,6 +24,12 @@ SELECT NOT EXISTS (SELECT FROM {table})
 -- copy_in: records into a table that had none
 COPY {table} ({names}) FROM STDIN
 
+-- copy_residue: what such records have beside a table that was there before
+COPY {ledger}.residue (entity, key, residue) FROM STDIN
+
+-- forget_residue: what is left of records that a table had, which has none now
+DELETE FROM {ledger}.residue WHERE entity = {entity}
+
 -- make_stage: where a batch is put first
 CREATE TEMPORARY TABLE fluxstore_stage ({columns}) ON COMMIT DROP
 
@@ -34,6 +40,9 @@ COPY fluxstore_stage ({names}) FROM STDIN
 CREATE TEMPORARY TABLE fluxstore_trial (
     LIKE {table} INCLUDING DEFAULTS INCLUDING CONSTRAINTS INCLUDING GENERATED INCLUDING IDENTITY
 ) ON COMMIT DROP
+
+-- copy_trial: records into the copy
+COPY fluxstore_trial ({names}) FROM STDIN
 
 -- try_out: what is staged into the copy
 INSERT INTO fluxstore_trial ({names}) SELECT {values} FROM fluxstore_stage AS s

@@ -52,9 +52,10 @@ class Schedule:
         wait = self._seconds
         while True:
             self._due.wait()
-            if self._stopped.wait(wait):
-                return
+            self._stopped.wait(wait)
             self._due.clear()
+            if self._stopped.is_set():  # asked last: what says so sets both
+                return
             began = time.monotonic()
             if self._work():
                 wait = max(self._seconds, _REST * (time.monotonic() - began))

@@ -1,0 +1,23 @@
+"""What runs a while after it became due."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+from fluxstore_json.schedule import Schedule
+
+
+def test_it_stops_wherever_its_thread_is() -> None:
+    def stop_many() -> None:
+        for number in range(5000):
+            schedule = Schedule(0.0002, lambda: True)
+            schedule.due()
+            time.sleep(0.0001 * (number % 5))
+            schedule.stop()
+
+    stopping = threading.Thread(target=stop_many, daemon=True)
+    stopping.start()
+    stopping.join(60)
+
+    assert not stopping.is_alive()

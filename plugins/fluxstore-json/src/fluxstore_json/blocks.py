@@ -56,12 +56,18 @@ class Reader:
 
     shape: Shape
     decode: Decode
+    decode_proven: Decode | None = None
+    """A parser that leaves out what is not asked for, where nothing can be hidden."""
 
-    def items(self, data: bytes) -> list[Item] | None:
-        """Return the items in *data* if they are whole and nothing about them is hidden."""
+    def items(self, data: bytes, *, is_proven: bool = False) -> list[Item] | None:
+        """Return the items in *data* if they are whole and nothing about them is hidden.
+
+        *is_proven* says that nothing is: an earlier walk has seen to that.
+        """
+        decode = self.decode_proven if is_proven and self.decode_proven else self.decode
         try:
-            held = self.decode(self.shape.whole(data))
-            return self.shape.items(held) if _nothing_hidden(data, held) else None
+            held = decode(self.shape.whole(data))
+            return self.shape.items(held) if is_proven or _nothing_hidden(data, held) else None
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
             return None
 
@@ -99,12 +105,30 @@ class Block:
         return [(self.offset + at, end - at) for at, end in found]
 
 
+class Proven:
+    """The blocks of one version of a file in which nothing is hidden: later walks believe it."""
+
+    def __init__(self, is_unchanged: Callable[[], bool]) -> None:
+        """Know of no block; what is known ends when the version is no longer *is_unchanged*."""
+        self._is_unchanged = is_unchanged
+        self._lengths: dict[int, int] = {}
+
+    def has(self, offset: int, length: int) -> bool:
+        """Tell whether the block is known."""
+        return self._lengths.get(offset) == length and self._is_unchanged()
+
+    def note(self, offset: int, length: int) -> None:
+        """Remember a block."""
+        self._lengths[offset] = length
+
+
 class Window:
     """A piece of a file that moves forward."""
 
-    def __init__(self, descriptor: int, start: int = 0) -> None:
+    def __init__(self, descriptor: int, start: int = 0, proven: Proven | None = None) -> None:
         """Look at the file from offset *start* on."""
         self._descriptor = descriptor
+        self._proven = proven
         self.start = start
         self.data = b""
         self.is_last = False
@@ -123,6 +147,15 @@ class Window:
         """Move on by *length* bytes."""
         self.start += length
         self.data = self.data[length:]
+
+    def items(self, reader: Reader, data: bytes) -> list[Item] | None:
+        """Return the items in *data*, with which the window begins, if nothing is hidden there."""
+        if self._proven is None:
+            return reader.items(data)
+        items = reader.items(data, is_proven=self._proven.has(self.start, len(data)))
+        if items is not None:
+            self._proven.note(self.start, len(data))
+        return items
 
     def skip_space(self) -> bytes:
         """Move on to what is no white space; return that byte, empty at the end of the file."""
@@ -176,7 +209,7 @@ def _cut(window: Window, reader: Reader, index: int) -> tuple[Block, int] | None
         if not _CUT.match(window.data, end):
             continue
         data = window.data[: end + 1]
-        items = reader.items(data)
+        items = window.items(reader, data)
         if items is not None:
             return Block(window.start, data, items, index, reader.shape), len(data)
     return None
@@ -213,7 +246,7 @@ def _walked(window: Window, reader: Reader, index: int) -> tuple[Block, int]:
     found = _elements(window, 0, reader.shape, at_least_one=True)
     ends = [next(found), *takewhile(lambda span: span[1] <= BLOCK_BYTES, found)]
     data = window.data[: ends[-1][1]]
-    items = reader.items(data)
+    items = window.items(reader, data)
     is_slow = items is None or len(items) != len(ends)
     if items is None or is_slow:
         items = [reader.one(data[at:end], window.start + at) for at, end in ends]

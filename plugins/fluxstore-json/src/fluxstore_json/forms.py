@@ -17,6 +17,7 @@ from fluxstore_json.alike import Alike, Inherited, Naming
 from fluxstore_json.blocks import Reader
 from fluxstore_json.documents import NO_OBJECT, Found, opened
 from fluxstore_json.named import Named
+from fluxstore_json.partial import partial_decoder
 from fluxstore_json.places import Place, Places, field_of
 from fluxstore_json.slow import Suspect
 
@@ -50,11 +51,20 @@ class Form:
         self._rejects_extras = place.settings.extras == "reject"
         self._named = self._naming()
         self._plain_key = self._key_without_trouble()
-        hook = JsonNumber if any(_has_decimals(f.type) for f in self.entity.fields) else None
-        self.reader = Reader(place.shape, msgspec.json.Decoder(float_hook=hook).decode)
+        self._hook = JsonNumber if _keeps_digits(place, places) else None
+        self.reader = Reader(place.shape, msgspec.json.Decoder(float_hook=self._hook).decode)
         """Reads the elements of this place."""
         self.alike = Alike(self.codec, self._all_names())
         """Reads many documents at once."""
+
+    def reader_of(self, array: str) -> Reader:
+        """Return a reader of this place's documents for which only the records in *array* count."""
+        if self._named is not None:
+            return self.reader
+        aliases = self.place.settings.aliases
+        keys = [n for f in self.entity.key for n in (self.names[f], *aliases.get(f, ()))]
+        part = partial_decoder((*keys, array), self.reader.decode, self._hook)
+        return attrs.evolve(self.reader, decode_proven=part)
 
     def _all_names(self) -> Naming:
         return Naming(
@@ -368,6 +378,13 @@ class Form:
 
 
 _TAKEN = "an undeclared field whose name no declared one has expected"
+
+
+def _keeps_digits(place: Place, places: Places) -> bool:
+    """Tell whether a number of a record there, or inside, may have digits that count."""
+    return any(_has_decimals(field.type) for field in place.entity.fields) or any(
+        _keeps_digits(inner, places) for inner in places.inside(place.name)
+    )
 
 
 def _has_decimals(type_: Type) -> bool:

@@ -10,7 +10,7 @@ import attrs
 import msgspec
 
 from fluxstore_json import slow
-from fluxstore_json.blocks import Block, Reader, TextError, Window, blocks
+from fluxstore_json.blocks import Block, Proven, Reader, TextError, Window, blocks
 from fluxstore_json.shapes import SHAPES, Shape
 
 Path: TypeAlias = tuple[str, ...]
@@ -67,12 +67,16 @@ class Walk:
     """One walk over one file; ``TextError`` for what is no JSON, or not of the expected shape."""
 
     def __init__(
-        self, descriptor: int, readers: Mapping[Path, Reader], wanted: Collection[Path] | None
+        self,
+        descriptor: int,
+        readers: Mapping[Path, Reader],
+        wanted: Collection[Path] | None,
+        proven: Proven,
     ) -> None:
         """Find the arrays that *readers* has paths of; those *wanted* (all) must be there."""
-        self._descriptor, self._readers = descriptor, readers
+        self._descriptor, self._readers, self._proven = descriptor, readers, proven
         self._wanted = tuple(readers) if wanted is None else tuple(wanted)
-        self._window = Window(descriptor)
+        self._window = Window(descriptor, proven=proven)
 
     def events(self, position: Position | None = None) -> Iterator[Event]:
         """Yield what is found, from the start or from *position*, to the end of the file."""
@@ -80,7 +84,7 @@ class Walk:
             self._begin()
             yield from self._value(())
         else:
-            self._window = Window(self._descriptor, position.offset)
+            self._window = Window(self._descriptor, position.offset, self._proven)
             yield from self._array(position.path, position.index)
             yield from self._rest(position.path)
         if self._window.skip_space():

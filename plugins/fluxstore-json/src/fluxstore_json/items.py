@@ -82,6 +82,9 @@ class Items:
         self._chain = [forms[each.name] for each in chain(place)]
         roots = (form for form in forms.values() if form.place.parent is None)
         self._readers = {f.place.path: f.reader for f in roots if f.place.file == place.file}
+        if len(self._chain) == 2:
+            root, inner = self._chain
+            self._readers[root.place.path] = root.reader_of(inner.place.array)
         self._number = 0
 
     def blocks(self, spot: Spot | None = None) -> Iterator[Block]:

@@ -9,7 +9,7 @@ import attrs
 import xxhash
 
 from fluxstore.errors import UnreadableRecordError
-from fluxstore_json.blocks import Reader, TextError
+from fluxstore_json.blocks import Proven, Reader, TextError
 from fluxstore_json.frame import Event, Path, Position, Walk
 
 ABSENT = "absent"
@@ -32,6 +32,7 @@ class OpenFile:
         status = os.fstat(descriptor)
         self.identity = identity_of(status)
         self.inode, self.size = status.st_ino, status.st_size
+        self.proven = Proven(self.is_unchanged)
 
     def __del__(self) -> None:
         os.close(self.descriptor)
@@ -73,7 +74,7 @@ class OpenFile:
         Of what *readers* are for, only *wanted* (all, if not given) must be there.
         """
         try:
-            yield from Walk(self.descriptor, readers, wanted).events(position)
+            yield from Walk(self.descriptor, readers, wanted, self.proven).events(position)
         except TextError as error:
             raise self.refused(error) from None
         except OSError as error:

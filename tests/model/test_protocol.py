@@ -6,6 +6,7 @@ import attrs
 import pytest
 from protocol_model.ablation import Ablation
 from protocol_model.ablations import ABLATIONS, SPARE
+from protocol_model.checking import Checking
 from protocol_model.constraints import Constraints
 from protocol_model.explorer import explore
 from protocol_model.fence import Fence
@@ -24,6 +25,7 @@ AREAS = {
     "outcome": Outcomes,
     "sidecar": Sidecars,
     "validation": Validation,
+    "check": Checking,
     "constraints": Constraints,
 }
 pytestmark = pytest.mark.slow

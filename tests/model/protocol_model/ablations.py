@@ -8,6 +8,7 @@ import attrs
 
 from protocol_model.ablation import lacking
 from protocol_model.ablations_of_migration import DUAL_WRITES, MIGRATION, UNSEAL
+from protocol_model.checking import Checking
 from protocol_model.explorer import STUCK
 from protocol_model.fence import REPEATABLE_READ, SAME_QUERY, STATEMENT, Fence
 from protocol_model.mechanisms import PROTOCOL
@@ -29,6 +30,7 @@ _fence = partial(lacking, Fence(), "fence")
 _outcome = partial(lacking, Outcomes(), "outcome")
 _sidecar = partial(lacking, Sidecars(), "sidecar")
 _validation = partial(lacking, Validation(), "validation")
+_check = partial(lacking, Checking(), "check")
 
 INSIDE_A_WRITE = (
     _fence("locks", "I1", 9, "the seal commits between check and commit"),
@@ -108,6 +110,25 @@ COMPARING = (
     ),
 )
 
+CHECKING = (
+    _check("compares", "I1", 11, "what a carry garbled since the validation is the truth now"),
+    _check("rest_under_seal", "I1", 11, "what was written after the last pass goes unseen"),
+    _check("keeps_doubtful", "I1", 12, "what differed before the seal is taken for on its way"),
+    _check("only_notes_before", "false alarm", 9, "a write on its way stops the cutover"),
+    _check("drains_first", "false alarm", 10, "a write that is not carried yet stops the cutover"),
+    _check("notes_place_first", "I1", 11, "a write between the look and the note goes unseen"),
+    _check("closes_fence", "I1", 14, "a lower place appears behind what was passed already"),
+    _check("last_write_counts", "I1", 14, "a key that was passed is written again, and unseen"),
+    lacking(
+        Checking(turns=2),
+        "check",
+        "notes_place_at_cutover",
+        "I1",
+        15,
+        "the way back does not know what was written since the cutover",
+    ),
+)
+
 CONSTRAINTS = (
     lacking(
         SWAP,
@@ -171,4 +192,12 @@ SPARE = (
 )
 """Mechanisms that others make up for: without one of them alone, nothing breaks."""
 
-ABLATIONS = (*MIGRATION, *DUAL_WRITES, *INSIDE_A_WRITE, *SIDECAR, *COMPARING, *CONSTRAINTS)
+ABLATIONS = (
+    *MIGRATION,
+    *DUAL_WRITES,
+    *INSIDE_A_WRITE,
+    *SIDECAR,
+    *COMPARING,
+    *CHECKING,
+    *CONSTRAINTS,
+)

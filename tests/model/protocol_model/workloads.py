@@ -7,6 +7,7 @@ from typing import Any
 
 import attrs
 
+from protocol_model.checking import Checking
 from protocol_model.constraints import Constraints, child_and_parent
 from protocol_model.explorer import Model
 from protocol_model.fence import READ_COMMITTED, REPEATABLE_READ, Fence
@@ -192,6 +193,9 @@ SHORT = (
     Workload("sidecar beside another program", Sidecars(edits=True)),
     Workload("validation", Validation()),
     Workload("validation that finds something", Validation(planted=True)),
+    Workload("check at a cutover", Checking(writes=3)),
+    Workload("check at a cutover and at its way back", Checking(turns=2)),
+    Workload("check of what goes right", Checking(writes=3, garbles=0)),
     Workload("unique value swapped by three writes", SWAP),
     Workload("unique values swapped at once", SWAP_AT_ONCE),
     Workload("unique value swapped under a backfill", under_backfill(SWAP)),
@@ -215,5 +219,7 @@ FULL = (
     Workload("sidecar beside another program, more", Sidecars(3, 3, 2, edits=True)),
     Workload("validation, more", Validation(writes=4)),
     Workload("validation that finds something, more", Validation(writes=3, planted=True)),
+    Workload("check at a cutover, more", Checking(writes=3, keys=3, garbles=2)),
+    Workload("check at a cutover and at its way back, more", Checking(3, turns=3, garbles=2)),
 )
 """What runs when the protocol changes, and by hand."""

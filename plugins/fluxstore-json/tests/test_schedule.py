@@ -10,14 +10,14 @@ from fluxstore_json.schedule import Schedule
 
 def test_it_stops_wherever_its_thread_is() -> None:
     def stop_many() -> None:
-        for number in range(5000):
+        for number in range(15_000):
             schedule = Schedule(0.0002, lambda: True)
             schedule.due()
-            time.sleep(0.0001 * (number % 5))
+            time.sleep(0.0003 + 0.00001 * (number % 10))
             schedule.stop()
 
     stopping = threading.Thread(target=stop_many, daemon=True)
     stopping.start()
-    stopping.join(60)
+    stopping.join(120)
 
     assert not stopping.is_alive()

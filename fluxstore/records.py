@@ -137,7 +137,7 @@ class Versioned:
     version: Version
     record: Record | None
     op_ids: Sequence[str] = ()
-    """The operations that made it what it is, so that a repetition is known here, too."""
+    """Operations that made it what it is, so that a repetition of them is known here, too."""
 
 
 class Reason(StrEnum):

@@ -12,6 +12,7 @@ from fluxstore.adapter.facts import (
     Batch,
     Capability,
     Control,
+    Crossed,
     Cursor,
     Finding,
     Mark,
@@ -188,6 +189,14 @@ class Ledger(Protocol):
         """Return the ids of the operations that changed *keys* and may still be repeated."""
         ...
 
+    def owed(self, entity: str, keys: Sequence[Key]) -> Mapping[Key, Sequence[str]]:
+        """Return those of them that are not known to have crossed to the other side.
+
+        What ``apply_if_newer`` brought came from there. What crossed in one migration is owed
+        again in another.
+        """
+        ...
+
     def operated(self, entity: str, after: Key | None, limit: int) -> Sequence[Key]:
         """Return up to *limit* keys that such operations have changed, in one order, after *after*.
 
@@ -203,8 +212,12 @@ class Ledger(Protocol):
         """Return how many marks of *entity* there are, and how old the oldest is."""
         ...
 
-    def clear(self, marks: Sequence[Mark]) -> int:
-        """Clear each mark that still is the one given; return how many."""
+    def clear(self, marks: Sequence[Mark], crossed: Sequence[Crossed] = ()) -> int:
+        """Clear each mark that still is the one given; return how many.
+
+        In the same unit, *crossed* operations are owed no more: each that is of the migration
+        which control names (``Crossed.is_of``).
+        """
         ...
 
     def fact(self, name: str) -> Any:

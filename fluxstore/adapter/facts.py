@@ -183,6 +183,23 @@ class Mark:
 
 
 @attrs.frozen
+class Crossed:
+    """Operations on a key that the follower has now; it took them in *epoch*."""
+
+    entity: str
+    key: Key
+    op_ids: Sequence[str]
+    epoch: int
+
+    def is_of(self, control: Control | None) -> bool:
+        """Tell whether the follower was the one of the migration that *control* names.
+
+        A sealed side is an epoch ahead of its follower; between two migrations lie more.
+        """
+        return control is not None and control.epoch - self.epoch in (0, 1)
+
+
+@attrs.frozen
 class Touch:
     """A touched key, and its place in the order in which an entity's keys were written last."""
 

@@ -16,7 +16,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NoReturn
 
 from fluxstore.adapter.contract import Reads
-from fluxstore.adapter.facts import Backlog, Capability, Control, Mark, Touch
+from fluxstore.adapter.facts import Backlog, Capability, Control, Crossed, Mark, Touch
 from fluxstore.entity import Entity
 from fluxstore.errors import UnsupportedError
 from fluxstore.records import Key, Version, Versioned
@@ -78,6 +78,10 @@ class UnfencedLedger:
         """Return nothing."""
         return {}
 
+    def owed(self, entity: str, keys: Sequence[Key]) -> Mapping[Key, Sequence[str]]:
+        """Return nothing."""
+        return {}
+
     def operated(self, entity: str, after: Key | None, limit: int) -> Sequence[Key]:
         """Return nothing."""
         return ()
@@ -90,7 +94,7 @@ class UnfencedLedger:
         """Return that nothing waits."""
         return Backlog(0)
 
-    def clear(self, marks: Sequence[Mark]) -> int:
+    def clear(self, marks: Sequence[Mark], crossed: Sequence[Crossed] = ()) -> int:
         """Return that nothing was cleared."""
         return 0
 

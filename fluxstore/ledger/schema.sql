@@ -53,8 +53,10 @@ CREATE TABLE ops (
     epoch INTEGER NOT NULL,
     seq INTEGER NOT NULL,
     made INTEGER NOT NULL,
+    crossed TEXT NOT NULL,  -- the migration in which the other side has got it; empty: none
     PRIMARY KEY (entity, key, op_id)
 ) STRICT, WITHOUT ROWID;
+CREATE INDEX ops_crossed ON ops (entity, key, crossed);
 CREATE INDEX ops_made ON ops (made);
 
 -- JSON values kept under a name.

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import attrs
 
-from fluxstore.adapter import Backlog, Control, Mark, Touch
+from fluxstore.adapter import Backlog, Control, Crossed, Mark, Touch
 from fluxstore.codec import Codec
 from fluxstore.entity import Entities
 from fluxstore.errors import SealedError, StalePhaseError
@@ -227,28 +227,46 @@ class SidecarLedger(Books):
             age = max(0, _milliseconds() - oldest) / 1000 if marks else 0.0
             return Backlog(marks, age)
 
-    def clear(self, marks: Sequence[Mark]) -> int:
+    def clear(self, marks: Sequence[Mark], crossed: Sequence[Crossed] = ()) -> int:
         """Clear each mark that still is the one given; return how many."""
-        codecs = {name: Codec.of(self._entities[name]) for name in {one.entity for one in marks}}
         rows = [
-            (one.entity, codecs[one.entity].key_text(one.key), one.version.epoch, one.version.seq)
+            (one.entity, self._text(one.entity, one.key), one.version.epoch, one.version.seq)
             for one in marks
         ]
 
         def work(transaction: Transaction) -> int:
+            for one in crossed:
+                self._cross(transaction.connection, one)
             return transaction.connection.executemany(SQL["clear"], rows).rowcount
 
-        return self.submit(work) if rows else 0
+        return self.submit(work) if rows or crossed else 0
+
+    def _cross(self, connection: sqlite3.Connection, crossed: Crossed) -> None:
+        control = control_of(connection, crossed.entity)
+        if control is not None and crossed.is_of(control):
+            text = self._text(crossed.entity, crossed.key)
+            rows = [(control.migration, crossed.entity, text, op_id) for op_id in crossed.op_ids]
+            connection.executemany(SQL["cross"], rows)
+
+    def _text(self, entity: str, key: Key) -> str:
+        return Codec.of(self._entities[entity]).key_text(key)
 
     # operations
 
     def operations(self, entity: str, keys: Sequence[Key]) -> Mapping[Key, Sequence[str]]:
         """Return the ids of the operations that changed *keys* and may still be repeated."""
+        return self._op_ids("operations", entity, keys)
+
+    def owed(self, entity: str, keys: Sequence[Key]) -> Mapping[Key, Sequence[str]]:
+        """Return those of them that are not known to have crossed."""
+        return self._op_ids("owed", entity, keys)
+
+    def _op_ids(self, asked: str, entity: str, keys: Sequence[Key]) -> Mapping[Key, Sequence[str]]:
         texts, since = self._texts(entity, keys), int(time.time() - self._op_retention_seconds)
         found: dict[Key, list[str]] = {}
         with self.reading() as connection:
             values = (entity, json.dumps(list(texts)), since)
-            for text, op_id in connection.execute(SQL["operations"], values) if connection else ():
+            for text, op_id in connection.execute(SQL[asked], values) if connection else ():
                 found.setdefault(texts[text], []).append(op_id)
         return found
 
@@ -274,12 +292,19 @@ class SidecarLedger(Books):
         entity: str,
         versions: Mapping[str, Version | None],
         op_ids: Sequence[str],
+        *,
+        have_crossed: bool = False,
     ) -> None:
-        """Keep what operations have changed: key text to version, while they may be repeated."""
+        """Keep what operations have changed: key text to version, while they may be repeated.
+
+        Those that *have_crossed* came from the other side.
+        """
         now = int(time.time())
+        control = control_of(transaction.connection, entity) if have_crossed else None
+        crossed = control.migration if control is not None else ""
         known = {key: version or UNTOUCHED for key, version in versions.items()}
         rows = [
-            (op_id, entity, key, version.epoch, version.seq, now)
+            (op_id, entity, key, version.epoch, version.seq, now, crossed)
             for key, version in known.items()
             for op_id in op_ids
         ]

@@ -137,11 +137,28 @@ SELECT key, op_id FROM ops
 WHERE entity = ? AND key IN (SELECT value FROM json_each(?)) AND made >= ?
 ORDER BY epoch, seq
 
+-- owed: those of them that have not crossed in the migration that control names
+WITH wanted (key, migration) AS (
+    SELECT w.value, coalesce((
+        SELECT c.migration FROM control AS c WHERE c.entity IN (?1, '*')
+        ORDER BY c.entity = '*' LIMIT 1
+    ), '')
+    FROM json_each(?2) AS w
+)
+SELECT o.key, o.op_id FROM wanted AS w CROSS JOIN ops AS o
+WHERE o.entity = ?1 AND o.key = w.key AND o.crossed < w.migration AND o.made >= ?3
+UNION ALL
+SELECT o.key, o.op_id FROM wanted AS w CROSS JOIN ops AS o
+WHERE o.entity = ?1 AND o.key = w.key AND o.crossed > w.migration AND o.made >= ?3
+
+-- cross: the other side has got an operation in a migration
+UPDATE ops SET crossed = ? WHERE entity = ? AND key = ? AND op_id = ?
+
 -- operated: some keys that operations have changed since a time, after a key
 SELECT DISTINCT key FROM ops WHERE entity = ? AND key > ? AND made >= ? ORDER BY key LIMIT ?
 
 -- remember_op: an operation has changed a key
-INSERT INTO ops (op_id, entity, key, epoch, seq, made) VALUES (?, ?, ?, ?, ?, ?)
+INSERT INTO ops (op_id, entity, key, epoch, seq, made, crossed) VALUES (?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT (entity, key, op_id) DO NOTHING
 
 -- forget_ops: operations that no caller may repeat any more

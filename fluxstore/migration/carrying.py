@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import attrs
 
-from fluxstore.adapter import Adapter, Mark
+from fluxstore.adapter import Adapter, Crossed, Mark
 from fluxstore.codec import Codec
 from fluxstore.entity import Entity
 from fluxstore.errors import CheckError, ConstraintError, FluxstoreError, UnreadableRecordError
@@ -75,7 +75,7 @@ def carry(
     return Carried(
         applied=applying.applied,
         newer=len(applying.settled) - applying.applied,
-        cleared=clear(origin, entity, applying.settled, marks),
+        cleared=clear(origin, entity, applying.settled, marks, epoch=epoch),
         absent=found.absent,
         waiting=tuple(applying.waiting),
         quarantined=impossible,
@@ -83,16 +83,29 @@ def carry(
 
 
 def clear(
-    origin: Adapter, entity: Entity, settled: Sequence[Versioned], marks: Mapping[Key, Mark]
+    origin: Adapter,
+    entity: Entity,
+    settled: Sequence[Versioned],
+    marks: Mapping[Key, Mark],
+    *,
+    epoch: int,
 ) -> int:
-    """Clear the marks of what the follower has now; one that is newer stays. Return how many."""
+    """Clear the marks of what the follower has now; one that is newer stays. Return how many.
+
+    The operations that came with it are owed no more.
+    """
     done = [Mark(entity.name, change.key, change.version) for change in settled]
     older = [
         mark
         for change in settled
         if (mark := marks.get(change.key)) is not None and mark.version < change.version
     ]
-    return origin.ledger.clear([*done, *older]) if done else 0
+    return origin.ledger.clear([*done, *older], crossed(entity, settled, epoch)) if done else 0
+
+
+def crossed(entity: Entity, settled: Sequence[Versioned], epoch: int) -> list[Crossed]:
+    """Return the operations that the follower has got with changes that it took in *epoch*."""
+    return [Crossed(entity.name, one.key, one.op_ids, epoch) for one in settled if one.op_ids]
 
 
 class Applying:

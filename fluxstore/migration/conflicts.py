@@ -155,7 +155,7 @@ class Knot:
         cleared = 0
         for entity in self._entities.values():
             changes = [self._changes[name] for name in self._made if name[0] == entity.name]
-            cleared += clear(self._origin, entity, changes, {})
+            cleared += clear(self._origin, entity, changes, {}, epoch=self._epochs[entity.name])
         left = set(self.left())
         return Carried(
             applied=self._applied,

@@ -18,7 +18,7 @@ class Current:
     """The state of some keys of one entity at one backend."""
 
     changes: tuple[Versioned, ...]
-    """Records and tombstones, each with its version and the operations that made it."""
+    """Records and tombstones, each with its version and the operations that have not crossed."""
     unreadable: tuple[Rejected, ...] = ()
     """What is there and cannot be decoded."""
     absent: tuple[Key, ...] = ()
@@ -30,8 +30,9 @@ def current(origin: Adapter, entity: Entity, keys: Sequence[Key]) -> Current:
     """Return what *origin* says of *keys* now.
 
     The order matters. A record comes with its version in one read; the tombstone of a key that is
-    absent is looked up after that; the operations last, so that none of a version that travels is
-    left behind (one more than the version has is done as well: it is committed).
+    absent is looked up after that; the operations that have not crossed last, so that none of a
+    version that travels is left behind (one more than the version has is done as well: it is
+    committed).
     """
     distinct = list(dict.fromkeys(keys))
     records, unreadable = readable(origin, entity, distinct)
@@ -40,7 +41,7 @@ def current(origin: Adapter, entity: Entity, keys: Sequence[Key]) -> Current:
     missing = [k for k in distinct if k not in records and text(k) not in spoilt]
     versions = origin.ledger.versions(entity.name, missing) if missing else {}
     gone = [key for key in missing if key in versions and versions[key].deleted]
-    done = origin.ledger.operations(entity.name, [*records, *gone])
+    done = origin.ledger.owed(entity.name, [*records, *gone])
     changes = [
         Versioned(key, record.version, record, tuple(done.get(key, ())))
         for key, record in records.items()

@@ -55,7 +55,7 @@ class LiveCopy(EntityCopy):
         ledger = self.live.authority.adapter.ledger
         keys = [record.key for record in records]
         touched = ledger.versions(self.entity.name, keys)
-        done = ledger.operations(self.entity.name, [key for key in keys if key not in touched])
+        done = ledger.owed(self.entity.name, [key for key in keys if key not in touched])
         untouched = [one for one in records if one.key not in touched]
         if done:  # the cursor comes after everything that it covers
             super()._batch(untouched, None)
@@ -92,7 +92,7 @@ class LiveCopy(EntityCopy):
             known, _ = readable(authority, self.entity, keys)
             touched = authority.ledger.versions(self.entity.name, keys)
             gone = [key for key in keys if key not in known and key not in touched]
-            done = authority.ledger.operations(self.entity.name, gone) if gone else {}
+            done = authority.ledger.owed(self.entity.name, gone) if gone else {}
             changes = [
                 Versioned(key, attrs.evolve(UNTOUCHED, deleted=True), None, tuple(op_ids))
                 for key, op_ids in done.items()

@@ -82,6 +82,16 @@ CAUGHT_BY = {
     "leaves operations of the late behind": (
         "TestOperationsTravel::test_operations_of_what_is_not_newer_are_kept"
     ),
+    "forgets what has crossed": (
+        "TestOperationsTravel::test_an_operation_is_owed_until_it_has_crossed"
+    ),
+    "believes any epoch": (
+        "TestOperationsTravel::test_what_crosses_in_the_epoch_of_another_migration_does_not_count"
+    ),
+    "owes what came from there": (
+        "TestOperationsTravel::test_what_came_from_the_other_side_is_not_owed_to_it"
+    ),
+    "owes to nobody new": ("TestOperationsTravel::test_in_another_migration_all_of_them_are_owed"),
     "overwrites what the leg brought": (
         "TestLiveBatches::test_what_has_a_version_here_is_left_alone"
     ),

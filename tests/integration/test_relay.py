@@ -55,10 +55,10 @@ def test_a_mark_made_meanwhile_stays() -> None:
     ledger = both.origin.adapter.ledger
     clear = ledger.clear
 
-    def late(marks):
+    def late(*asked):
         both.write(Note(id=1, text="two"))
         ledger.clear = clear
-        return clear(marks)
+        return clear(*asked)
 
     ledger.clear = late
     carried = carry(*both.adapters, NOTES, ledger.marks("notes", 10), epoch=EPOCH)
@@ -72,15 +72,15 @@ def test_a_mark_of_a_write_behind_what_is_carried_stays() -> None:
     both = pair()
     both.write(Note(id=1, text="one"))
     ledger = both.origin.adapter.ledger
-    operations = ledger.operations
+    owed = ledger.owed
 
     def late(*asked):
-        found = operations(*asked)
-        ledger.operations = operations
+        found = owed(*asked)
+        ledger.owed = owed
         both.write(Note(id=1, text="two"))
         return found
 
-    ledger.operations = late
+    ledger.owed = late
     carried = carry(*both.adapters, NOTES, ledger.marks("notes", 10), epoch=EPOCH)
     assert (1, 0) == (carried.applied, carried.cleared)
     assert [1] == both.marks(Note)

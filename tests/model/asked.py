@@ -32,7 +32,7 @@ def _writer(conductor: Conductor, event: Event, before: State) -> None:
     who = int(str(event.actor).removeprefix("writer "))
     leg = before.writers[who].leg
     if leg is not None and event.verb == "applies":
-        change = versioned(leg.key, leg.record, [f"op{leg.op}"])
+        change = versioned(leg.key, leg.record, [f"op{op}" for op in sorted(leg.ops)])
         items = conductor.sides[1 - leg.origin].collection(ENTITY)
         items.apply_if_newer([change], epoch=leg.epoch)
     elif event.verb in ("adds", "deletes"):

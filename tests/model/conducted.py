@@ -2,7 +2,8 @@
 
 A path of the model is a script: who commits, whose leg applies, which batch merges, which control
 record is compared and set, in which order. The conductor does each step with two real backends by
-the contract's verbs, and compares records, versions, marks and control with what the model says.
+the contract's verbs, and compares records, versions, marks, what is owed and control with what the
+model says.
 """
 
 from __future__ import annotations
@@ -27,14 +28,15 @@ from protocol_model.state import (
     State,
     Store,
 )
+from protocol_model.state import Batch as Batched
 from protocol_model.state import Control as Said
 from protocol_model.state import Record as Modelled
 
-from fluxstore.adapter import Adapter, Batch, Control, Cursor, Mark
+from fluxstore.adapter import Adapter, Batch, Collection, Control, Crossed, Cursor, Mark
 from fluxstore.codec import Codec
 from fluxstore.entity import Entities, entity, entity_of
 from fluxstore.errors import RecordNotFoundError, SealedError, StalePhaseError
-from fluxstore.records import Delete, Intent, Put, Record, Version, Versioned
+from fluxstore.records import UNTOUCHED, Delete, Intent, Put, Record, Version, Versioned
 
 REFUSALS = (SealedError, StalePhaseError)
 PHASES = {
@@ -149,6 +151,11 @@ class Conductor:
                 for one in self._seen(adapter, len(wanted))
             ]
             assert wanted == found, where
+            assert self._owed(store) == _op_ids(adapter, len(wanted)), where
+
+    def _owed(self, store: Store) -> set[tuple[str, str]]:
+        key_of_op = self.model.world.key_of_op
+        return {(key_of(key_of_op[op]), f"op{op}") for op in store.ops - store.crossed}
 
     def _seen(self, adapter: Adapter, count: int) -> list[Seen]:
         keys = [key_of(number) for number in range(count)]
@@ -158,7 +165,7 @@ class Conductor:
         return [
             Seen(
                 None if key not in records else records[key].values["bits"],
-                _pair(versions.get(key)),
+                _row(versions.get(key)),
                 _pair(marks.get(key)),
             )
             for key in keys
@@ -166,7 +173,7 @@ class Conductor:
 
     # writers and other clients
 
-    def write(self, event: Event, before: State, _: State) -> None:
+    def write(self, event: Event, before: State, after: State) -> None:
         """Commit, or go on with a leg."""
         who = int(str(event.actor).removeprefix("writer "))
         leg = before.writers[who].leg
@@ -175,11 +182,12 @@ class Conductor:
             self.commit(event, f"op{op.number}", op.kind, op.bit)
         elif event.verb == "clears its mark":
             assert leg.record.row is not None
-            self._clear(leg.origin, leg.key, leg.record.row)
+            self._clear(leg.origin, leg.key, leg.record.row, leg.ops, epoch=leg.epoch)
         elif event.verb in ("applies", "has its leg refused"):
+            carried = after.writers[who].leg or leg
             self._apply(
                 1 - leg.origin,
-                versioned(leg.key, leg.record, [f"op{leg.op}"]),
+                versioned(leg.key, leg.record, _told(carried.ops)),
                 epoch=leg.epoch,
                 is_refused=event.verb == "has its leg refused",
             )
@@ -213,8 +221,12 @@ class Conductor:
         else:
             assert not is_refused, "the leg was let through"
 
-    def _clear(self, side: int, number: int, row: tuple[int, int]) -> None:
-        self.sides[side].ledger.clear([Mark("items", key_of(number), Version(*row))])
+    def _clear(
+        self, side: int, number: int, row: tuple[int, int], ops: frozenset[int], *, epoch: int
+    ) -> None:
+        mark = Mark("items", key_of(number), Version(*row))
+        crossed = Crossed("items", key_of(number), _told(ops), epoch)
+        self.sides[side].ledger.clear([mark], [crossed])
 
     # relay and backfill
 
@@ -228,14 +240,13 @@ class Conductor:
             return
         drain = before.relays[who]
         assert drain is not None
-        if event.verb == "clears" and drain.mark is not None:
-            self._clear(drain.origin, drain.key, drain.mark)
+        if event.verb == "clears":
+            assert drain.mark is not None
+            self._clear(drain.origin, drain.key, drain.mark, drain.ops, epoch=drain.epoch)
         elif event.verb in ("applies", "is refused"):
-            if drain.mark is None:  # operations alone: a real relay carries them with the mark
-                return
             self._apply(
                 1 - drain.origin,
-                versioned(drain.key, drain.record, [f"op{op}" for op in sorted(drain.ops)]),
+                versioned(drain.key, drain.record, _told(drain.ops)),
                 epoch=drain.epoch,
                 is_refused=event.verb == "is refused",
             )
@@ -245,7 +256,7 @@ class Conductor:
         found = adapter.collection(ENTITY).read([key]).get(key)
         version = adapter.ledger.versions("items", [key]).get(key)
         assert expected.value == (None if found is None else found.values["bits"])
-        assert expected.row == _pair(version)
+        assert expected.row == _row(version)
         assert found is None or found.version == (version or Version(0, 1))
 
     def backfill(self, event: Event, before: State, after: State) -> None:
@@ -267,11 +278,28 @@ class Conductor:
         try:
             items.apply_if_newer(touched, epoch=batch.epoch)
             items.merge(Batch(untouched, gone, cursor, batch.epoch))
+            items.apply_if_newer(self._of_phase_0(items, batch), epoch=batch.epoch)
         except StalePhaseError:
             assert event.verb == "is refused", "the batch was refused"
         else:
             assert event.verb == "merges", "the batch was let through"
             assert cursor == there.ledger.cursor("m1", "items")
+
+    def _of_phase_0(self, items: Collection, batch: Batched) -> list[Versioned]:
+        """Return operations that no mark tells of, with what is there already."""
+        done: dict[int, set[int]] = {}
+        for op in batch.ops:
+            done.setdefault(self.model.world.key_of_op[op], set()).add(op)
+        there = items.read([key_of(number) for number in done])
+        return [
+            Versioned(
+                key_of(number),
+                attrs.evolve(UNTOUCHED, deleted=key_of(number) not in there),
+                there.get(key_of(number)),
+                _told(frozenset(ops)),
+            )
+            for number, ops in done.items()
+        ]
 
     # phases
 
@@ -331,6 +359,21 @@ class Conductor:
         except REFUSALS as error:
             return type(error).__name__
         return None if found is None else found.values["bits"]
+
+
+def _told(ops: frozenset[int]) -> list[str]:
+    return [f"op{op}" for op in sorted(ops)]
+
+
+def _op_ids(adapter: Adapter, count: int) -> set[tuple[str, str]]:
+    """Return what a backend owes the other side: keys with operations."""
+    owed = adapter.ledger.owed("items", [key_of(number) for number in range(count)])
+    return {(str(key), op_id) for key, op_ids in owed.items() for op_id in op_ids}
+
+
+def _row(version: Version | None) -> tuple[int, int] | None:
+    """Return a version as the model has it: what nobody touched has none, deleted or not."""
+    return None if version is None or version <= UNTOUCHED else _pair(version)
 
 
 def _pair(version: Version | None) -> tuple[int, int] | None:

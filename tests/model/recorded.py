@@ -194,10 +194,10 @@ class WatchedCollection(Watched):
 class WatchedLedger(Watched):
     """A ledger: cleared marks, and changes of control."""
 
-    def clear(self, marks: Sequence[Any]) -> int:
+    def clear(self, marks: Sequence[Any], crossed: Sequence[Any] = ()) -> int:
         """Clear; the model's *clears*, whether or not the mark still was there."""
         with self._recorder.lock:
-            cleared = self._honest.clear(marks)
+            cleared = self._honest.clear(marks, crossed)
             for mark in marks:
                 self._recorder.clears(self._side, mark)
             return cleared

@@ -183,6 +183,30 @@ def leaves_operations_of_the_late_behind(apply: Verb, changes: Any, **named: Any
     return bare
 
 
+def forgets_what_has_crossed(clear: Verb, marks: Any, crossed: Any = ()):
+    return clear(marks)
+
+
+def believes_any_epoch(clear: Verb, marks: Any, crossed: Any = ()):
+    controls = clear.__self__.controls()
+    now = {one: (controls.get(one.entity) or controls["*"]).epoch for one in crossed}
+    return clear(marks, [attrs.evolve(one, epoch=now[one]) for one in crossed])
+
+
+def owes_what_came_from_there(apply: Verb, changes: Any, **named: Any):
+    made = apply(changes, **named)
+    memory = memory_of(apply.__self__._merging.apply_if_newer)
+    with memory.transaction():
+        memory.current().crossed = {}
+    return made
+
+
+def owes_to_nobody_new(owed: Verb, entity: str, keys: Any):
+    known = memory_of(owed).current().crossed.get(entity, {})
+    found = owed(entity, keys)
+    return {key: [one for one in ids if (key, one) not in known] for key, ids in found.items()}
+
+
 def overwrites_what_the_leg_brought(merge: Verb, batch: Any):
     return merge(attrs.evolve(batch, epoch=None))
 
@@ -221,6 +245,10 @@ LIVE_FLAWS: Mapping[str, Mapping[str, Verb]] = {
     "judges before the end": {"apply_if_newer": judges_before_the_end},
     "cascades on a follower": {"apply_if_newer": cascades_on_a_follower},
     "leaves operations behind": {"apply_if_newer": leaves_operations_behind},
+    "forgets what has crossed": {"clear": forgets_what_has_crossed},
+    "believes any epoch": {"clear": believes_any_epoch},
+    "owes what came from there": {"apply_if_newer": owes_what_came_from_there},
+    "owes to nobody new": {"owed": owes_to_nobody_new},
     "leaves operations of the late behind": {
         "apply_if_newer": leaves_operations_of_the_late_behind
     },

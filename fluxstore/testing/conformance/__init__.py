@@ -37,6 +37,7 @@ from fluxstore.testing.conformance.control import (
     TestPurge,
     TestSealing,
 )
+from fluxstore.testing.conformance.crossing import TestOperationsTravel
 from fluxstore.testing.conformance.fidelity import TestFidelity
 from fluxstore.testing.conformance.governing import (
     TestGovernedReads,
@@ -53,7 +54,6 @@ from fluxstore.testing.conformance.ledger import (
 from fluxstore.testing.conformance.live import (
     TestFollowing,
     TestLiveBatches,
-    TestOperationsTravel,
 )
 from fluxstore.testing.conformance.migrations import (
     TestForesee,

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import attrs
 import pytest
 
 from fluxstore.adapter import Adapter, Batch, Capability, Cursor, Merged, Role
 from fluxstore.errors import ConstraintError, StalePhaseError
-from fluxstore.records import Delete, Intent, Key, Reason, Residue, Version, Versioned
+from fluxstore.records import Delete, Reason, Residue, Version, Versioned
 from fluxstore.testing.conformance.support import (
     collection,
     count,
@@ -153,64 +151,6 @@ class TestFollowing(_NeedsFencing):
         assert 0 == count(adapter, Area)
 
 
-class TestOperationsTravel(_NeedsFencing):
-    """An operation is known wherever its record went, so that a retry has one effect there."""
-
-    def test_the_operations_of_keys_are_told(self, adapter: Adapter) -> None:
-        govern(adapter, "*", "authority")
-        albums = collection(adapter, Album)
-        albums.commit([put(Album(id="a")), put(Album(id="b"))], op_id="op-1")
-        albums.commit([Delete("b")], op_id="op-2")
-        albums.commit([put(Album(id="c"))])
-        assert {"a": {"op-1"}, "b": {"op-1", "op-2"}} == _operations(adapter, "abcd")
-
-    def test_keys_that_operations_have_changed_are_listed(self, adapter: Adapter) -> None:
-        albums = collection(adapter, Album)
-        albums.commit([put(Album(id=key)) for key in "abc"], op_id="op-1")
-        albums.commit([Delete("b")], op_id="op-2")
-        every = list(adapter.ledger.operated("albums", None, 9))
-        assert ["a", "b", "c"] == sorted(every)
-        pages = [*adapter.ledger.operated("albums", None, 2)]
-        pages += adapter.ledger.operated("albums", pages[-1], 2)
-        assert every == pages
-        assert [] == list(adapter.ledger.operated("albums", every[-1], 2))
-        assert [] == list(adapter.ledger.operated("tracks", None, 2))
-
-    def test_an_operation_on_a_record_that_is_nowhere_is_known(self, adapter: Adapter) -> None:
-        save(adapter, Album(id="extra"))
-        govern(adapter, "*", "follower")
-        albums = collection(adapter, Album)
-        gone = Version(0, 1, deleted=True)
-        albums.apply_if_newer([tombstone(key, gone, "op-1") for key in ("b", "extra")], epoch=1)
-        assert {"extra"} == set(albums.read(["b", "extra"]))
-        govern(adapter, "*", "authority", epoch=2)
-        assert {} == dict(albums.commit([Delete("b")], op_id="op-1"))
-        made = albums.commit([put(Album(id="b"), Intent.CREATE)], op_id="op-2")
-        assert 2 == made["b"].version.epoch
-
-    def test_what_was_applied_brings_its_operations(self, adapter: Adapter) -> None:
-        govern(adapter, "*", "follower")
-        albums = collection(adapter, Album)
-        changes = [
-            versioned(Album(id="a", name="one"), Version(1, 2), "op-1", "op-2"),
-            tombstone("b", Version(1, 3), "op-1", "op-3"),
-        ]
-        albums.apply_if_newer(changes, epoch=1)
-        assert {"a": {"op-1", "op-2"}, "b": {"op-1", "op-3"}} == _operations(adapter, "ab")
-        govern(adapter, "*", "authority", epoch=2)
-        again = albums.commit([put(Album(id="a"), Intent.CREATE)], op_id="op-2")
-        assert ("one", Version(1, 2)) == (again["a"].values["name"], again["a"].version)
-        assert {} == dict(albums.commit([Delete("b")], op_id="op-3"))
-
-    def test_operations_of_what_is_not_newer_are_kept(self, adapter: Adapter) -> None:
-        govern(adapter, "*", "follower")
-        albums = collection(adapter, Album)
-        albums.apply_if_newer([_one(1, 3)], epoch=1)
-        late = versioned(Album(id="a", name="late"), Version(1, 2), "op-1")
-        assert [False] == list(albums.apply_if_newer([late], epoch=1))
-        assert {"a": {"op-1"}} == _operations(adapter, "a")
-
-
 class TestLiveBatches(_NeedsFencing):
     """A batch with an epoch: what nobody touched is copied, what was touched is left alone."""
 
@@ -339,11 +279,6 @@ def _person(key: str, email: str) -> Versioned:
 def _counts(merged: Merged) -> tuple[int, int]:
     assert (0, ()) == (merged.deleted, merged.refused)
     return merged.written, merged.unchanged
-
-
-def _operations(adapter: Adapter, keys: str) -> Mapping[Key, set[str]]:
-    found = adapter.ledger.operations("albums", list(keys))
-    return {key: set(ids) for key, ids in found.items() if ids}
 
 
 def _is_untouched(adapter: Adapter) -> None:

@@ -37,10 +37,16 @@ def need(adapter: Adapter, capability: Capability) -> None:
 
 
 def govern(
-    adapter: Adapter, name: str, role: Role, *, epoch: int = 1, phase: str = "dual_write"
+    adapter: Adapter,
+    name: str,
+    role: Role,
+    *,
+    epoch: int = 1,
+    phase: str = "dual_write",
+    migration: str = "m1",
 ) -> Control:
     """Set the control record *name*, whatever it was, and return it."""
-    control = Control(epoch, role, phase, "m1")
+    control = Control(epoch, role, phase, migration)
     assert adapter.ledger.set_control(name, adapter.ledger.controls().get(name), control)
     return control
 

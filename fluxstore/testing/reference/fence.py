@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 
-from fluxstore.adapter import Control, Mark
+from fluxstore.adapter import Control, Crossed, Mark
 from fluxstore.entity import Entity
 from fluxstore.errors import RoutingError, SealedError, StalePhaseError
 from fluxstore.records import UNTOUCHED, Key, Version
@@ -125,3 +125,19 @@ def remember(state: State, entity: Entity, keys: Sequence[Key], op_ids: Sequence
     known = state.ops.setdefault(entity.name, {})
     for key in keys if op_ids else ():
         known[key] = tuple(dict.fromkeys([*known.get(key, ()), *op_ids]))
+
+
+def cross(state: State, crossed: Crossed) -> None:
+    """Keep that the other side has operations, where it is the one of this migration."""
+    control = control_of(state, crossed.entity)
+    if control is not None and crossed.is_of(control):
+        known = state.crossed.setdefault(crossed.entity, {})
+        known |= {(crossed.key, op_id): control.migration for op_id in crossed.op_ids}
+
+
+def owed(state: State, entity: str, key: Key) -> tuple[str, ...]:
+    """Return the operations on *key* that are not known to have crossed in this migration."""
+    control, known = control_of(state, entity), state.crossed.get(entity, {})
+    migration = control.migration if control is not None else ""
+    op_ids = state.ops.get(entity, {}).get(key, ())
+    return tuple(op_id for op_id in op_ids if known.get((key, op_id), "") != migration)

@@ -8,9 +8,16 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any
 
-from fluxstore.adapter import Backlog, Control, Cursor, Mark, Part, Touch
+from fluxstore.adapter import Backlog, Control, Crossed, Cursor, Mark, Part, Touch
 from fluxstore.records import Key, Rejected, Version
-from fluxstore.testing.reference.fence import cleared, control_of, forget, last_touch
+from fluxstore.testing.reference.fence import (
+    cleared,
+    control_of,
+    cross,
+    forget,
+    last_touch,
+    owed,
+)
 from fluxstore.testing.reference.memory import Memory
 
 
@@ -68,6 +75,12 @@ class ReferenceLedger:
         known = self._memory.current().ops.get(entity, {})
         return {key: known[key] for key in keys if key in known}
 
+    def owed(self, entity: str, keys: Sequence[Key]) -> Mapping[Key, Sequence[str]]:
+        """Return those of them that are not known to have crossed."""
+        state = self._memory.current()
+        found = {key: owed(state, entity, key) for key in keys}
+        return {key: op_ids for key, op_ids in found.items() if op_ids}
+
     def operated(self, entity: str, after: Key | None, limit: int) -> Sequence[Key]:
         """Return up to *limit* keys that operations have changed, in an order of their own."""
         keys = sorted(self._memory.current().ops.get(entity, {}), key=repr)
@@ -85,9 +98,11 @@ class ReferenceLedger:
         oldest = min((made for _, made in marks.values()), default=now)
         return Backlog(len(marks), max(0.0, now - oldest))
 
-    def clear(self, marks: Sequence[Mark]) -> int:
+    def clear(self, marks: Sequence[Mark], crossed: Sequence[Crossed] = ()) -> int:
         """Clear each mark that still is the one given; return how many."""
         with self._memory.transaction() as state:
+            for one in crossed:
+                cross(state, one)
             return sum(cleared(state, mark) for mark in marks)
 
     def fact(self, name: str) -> Any:

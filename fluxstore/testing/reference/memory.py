@@ -47,6 +47,8 @@ class State:
     """The place of each key that was written here, the last written last."""
     marks: dict[str, dict[Key, Noted]] = attrs.field(factory=_tables)
     ops: dict[str, dict[Key, tuple[str, ...]]] = attrs.field(factory=_tables)
+    crossed: dict[str, dict[tuple[Key, str], str]] = attrs.field(factory=_tables)
+    """In which migration the other side has got an operation on a key."""
     controls: dict[str, Control] = attrs.field(factory=_tables)
     facts: dict[str, Any] = attrs.field(factory=_tables)
     cursors: dict[tuple[str, str], Cursor] = attrs.field(factory=dict)

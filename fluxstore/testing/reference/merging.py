@@ -6,12 +6,12 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import attrs
 
-from fluxstore.adapter import Batch, Merged
+from fluxstore.adapter import Batch, Crossed, Merged
 from fluxstore.codec import Codec
 from fluxstore.entity import Entities, Entity
 from fluxstore.errors import ConstraintError
 from fluxstore.records import UNTOUCHED, Key, Reason, Record, Rejected, Versioned
-from fluxstore.testing.reference.fence import let_follow, let_merge, remember
+from fluxstore.testing.reference.fence import control_of, cross, let_follow, let_merge, remember
 from fluxstore.testing.reference.memory import Memory, State
 from fluxstore.testing.reference.rules import Broken, Deletion, Touched, broken, left_behind
 
@@ -108,10 +108,19 @@ class ReferenceMerging:
             self._memory.at_end(lambda end: self._judge(end, touched))
         return applied
 
+    def _remember(self, state: State, change: Versioned) -> None:
+        """Keep operations that came from the other side: they are not owed to it."""
+        known = state.ops.get(self.entity.name, {}).get(change.key, ())
+        new = [op_id for op_id in change.op_ids if op_id not in known]
+        remember(state, self.entity, [change.key], new)
+        control = control_of(state, self.entity.name)
+        if control is not None:
+            cross(state, Crossed(self.entity.name, change.key, new, control.epoch))
+
     def _apply(self, state: State, change: Versioned, touched: Touched) -> bool:
         table = state.table(self.entity.name)
         versions = state.versions.setdefault(self.entity.name, {})
-        remember(state, self.entity, [change.key], change.op_ids)
+        self._remember(state, change)
         here = versions.get(change.key, UNTOUCHED if change.key in table else None)
         if here is not None and not change.version > here:
             return False

@@ -36,7 +36,7 @@ class Followed:
         for parcel in parcels(written):
             problem, done = self.carriage.carry(parcel)
             assert "" == problem
-            assert self.carriage.clear(done)
+            assert self.carriage.note(done)
 
     def operations(self, key):
         return self.adapter(TARGET).ledger.operations("notes", [key]).get(key, ())
@@ -68,10 +68,10 @@ def test_operations_of_before_go_with_the_first_write_of_a_key(followed):
 
 def test_a_key_that_is_written_again_and_again_is_not_looked_at_again(followed):
     followed.carry(followed.put("a", "0", "op0"))
-    asked = followed.adapter(SOURCE).calls["ledger.operations"]
+    asked = followed.adapter(SOURCE).calls["ledger.owed"]
     for number in range(1, 6):
         followed.carry(followed.put("a", str(number), f"op{number}"))
-    assert asked == followed.adapter(SOURCE).calls["ledger.operations"]
+    assert asked == followed.adapter(SOURCE).calls["ledger.owed"]
     assert {f"op{number}" for number in range(6)} == set(followed.operations("a"))
 
 

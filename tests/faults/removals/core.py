@@ -28,9 +28,17 @@ REMOVALS = (
         "relay: carries operations",
         "all operations of a key travel with it",
         f"{MIGRATION}/current.py",
-        "done = origin.ledger.operations(entity.name, [*records, *gone])",
+        "done = origin.ledger.owed(entity.name, [*records, *gone])",
         "done: Mapping[Key, Sequence[str]] = {}",
         RELAY,
+    ),
+    Removal(
+        "crossed: only in this migration",
+        "what another follower has got is owed to this one",
+        "fluxstore/adapter/facts.py",
+        "control is not None and control.epoch - self.epoch in (0, 1)",
+        "control is not None",
+        ("tests/integration/test_reference_conformance.py",),
     ),
     Removal(
         "relay: tombstones travel",

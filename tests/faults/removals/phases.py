@@ -150,10 +150,11 @@ REMOVALS = (
         "leg: a refused one leaves its mark",
         "what the follower did not take is not cleared",
         f"{SOURCE}/leg.py",
-        "            if marks and not self._carriage.clear(marks):",
-        "            marks += [Mark(w.entity.name, k, r.version) for t in tickets"
+        "            if receipt.marks and not self._carriage.note(receipt):",
+        "            from fluxstore.adapter import Mark\n"
+        "            receipt.marks += [Mark(w.entity.name, k, r.version) for t in tickets"
         " for w in t.written for k, r in w.records.items()]\n"
-        "            if marks and not self._carriage.clear(marks):",
+        "            if receipt.marks and not self._carriage.note(receipt):",
         (f"{TESTS}/test_follower_trouble.py", f"{TESTS}/test_following.py"),
     ),
     Removal(

@@ -33,6 +33,7 @@ UNSEAL = InDualWrite("cut over with a recovery", TO_LIVE, ("a0", "d0"), recoveri
 READING = InDualWrite("cut over, reading", TO_LIVE, ("a0",), reads=1)
 READING_BACK = InDualWrite("there and back, reading", TO_LIVE_AND_BACK, ("a0",), reads=1)
 RETRY = InDualWrite("cut over, retrying", TO_LIVE, ("a0", "d0"), lost_replies=1)
+RETRY_FROM_OFF = Scenario("enter, cut over, retrying", TO_LIVE, ("a0", "d0"), lost_replies=1)
 FINAL = InDualWrite("finalize", TO_FINAL, ("a0", "d0"))
 FINAL_FROM_OFF = Scenario("enter and finalize", TO_FINAL, ("d0",), backfills=2)
 REOPEN = InDualWrite("reopen", TO_COMPLETE_AND_BACK, ("a0", "d0"), finalizes=True)
@@ -73,7 +74,7 @@ MIGRATION = (
         "marks_when_complete",
         REOPEN,
         "I1",
-        18,
+        16,
         "what was written in phase 5 is missing after reopening and rolling back",
     ),
     without(
@@ -96,14 +97,14 @@ MIGRATION = (
         "leg_fence",
         FINAL,
         "I2",
-        16,
+        15,
         "a leg from before the cutover lands after finalize has purged the tombstone",
     ),
     without(
         "refused_leg_leaves_mark",
         UNSEAL,
         "I1",
-        12,
+        10,
         "a leg is refused between unseal and catching up; nobody carries the write",
     ),
     without(
@@ -220,42 +221,42 @@ MIGRATION = (
         "expiry_keeps_tombstones",
         REFILL,
         "I2",
-        22,
+        20,
         "a reverse backfill cannot tell a deleted record from one never there",
     ),
     without(
         "expired_is_refilled",
         REFILL,
         "I1",
-        20,
+        18,
         "the marks of phase 5 are gone, and with them what was written in it",
     ),
     without(
         "reopens_authority_first",
         REFILL,
         "I1",
-        20,
+        18,
         "a relay copies to the reopened side before marks are made again",
     ),
     without(
         "finalize_starts_epoch",
         REOPEN,
         "I2",
-        21,
+        19,
         "a reopening that was on its way succeeds after the tombstones are gone",
     ),
     without(
         "finalize_is_final",
         REOPEN,
         "I2",
-        21,
+        19,
         "the old side is reopened without the tombstones of what it still holds",
     ),
     without(
         "leaving_drops_rows",
         ENTER_AGAIN,
         "I3",
-        16,
+        13,
         "a write in phase 0 keeps its record's old version, and is taken for known",
     ),
     without(
@@ -269,17 +270,24 @@ MIGRATION = (
         "entering_restarts_cursor",
         ENTER_AGAIN,
         "I3",
-        11,
+        8,
         "an earlier backfill is believed, whatever was written since",
     ),
     without("ops", RETRY, "I7", 2, "a retry after a lost reply writes a second time"),
     without("carries_ops", RETRY, "I7", 10, "a retry after a cutover writes a second time"),
     without(
-        "drains_ops",
+        "legs_carry_what_is_owed",
         RETRY,
         "I7",
         10,
         "the write's own leg never ran, another one cleared the mark: nobody carried the op_id",
+    ),
+    without(
+        "backfill_carries_ops",
+        RETRY_FROM_OFF,
+        "I7",
+        11,
+        "a write of phase 0 is retried after a cutover, and writes a second time",
     ),
     without("control_with_read", READING, "I4", 8, "a reader bound early reads the old side"),
     without(
@@ -324,5 +332,5 @@ LOST, RETURNED = "an acknowledged write is lost", "a deleted record comes back"
 DUAL_WRITES = (
     _dual_write("plain, a write", DUAL_WRITE, "I1", 6, LOST),
     _dual_write("plain, a delete", DUAL_WRITE, "I2", 4, RETURNED),
-    _dual_write("careful, nothing ever fails", CAREFUL_DUAL_WRITE, "I2", 12, RETURNED),
+    _dual_write("careful, nothing ever fails", CAREFUL_DUAL_WRITE, "I2", 11, RETURNED),
 )

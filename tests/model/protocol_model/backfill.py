@@ -27,6 +27,7 @@ from protocol_model.state import (
     with_store,
 )
 from protocol_model.world import World
+from protocol_model.writes import owed
 
 Steps = Iterator[tuple[Event, State]]
 
@@ -65,7 +66,7 @@ def _begin(world: World, state: State, who: int) -> Steps:
     there, here = state.stores[origin].control, state.stores[1 - origin].control
     ready = there[1:] == (AUTHORITY, DUAL) and there.epoch == here.epoch
     if here.role == FOLLOWER and (ready or not world.mechanisms.starts_fenced):
-        batch = Batch(origin, here.epoch, state.cursor, (), None)
+        batch = Batch(origin, here.epoch, state.cursor, (), frozenset(), None)
         yield from _read(world, state, who, batch)
 
 
@@ -75,7 +76,10 @@ def _read(world: World, state: State, who: int, batch: Batch) -> Steps:
     record = store.records[key]
     if record.value is None and batch.origin == SOURCE:
         record = NOTHING
-    after = _with(state, who, batch._replace(records=(*batch.records, record)))
+    ops = batch.ops
+    if world.mechanisms.backfill_carries_ops:
+        ops |= owed(world, state, batch.origin, key)
+    after = _with(state, who, batch._replace(records=(*batch.records, record), ops=ops))
     if not world.mechanisms.cursor_with_batch:
         after = after._replace(cursor=max(state.cursor, key + 1))
     yield Event(f"backfill {who}", "reads", SIDES[batch.origin], key, record.row), after
@@ -117,7 +121,10 @@ def _after(state: State, who: int, batch: Batch, writes: tuple[Record | None, ..
     for place, record in enumerate(writes):
         if record is not None:
             records[batch.first + place] = record
-    after = with_store(state, there, store._replace(records=tuple(records)))
+    ops, crossed = store.ops | batch.ops, store.crossed | (batch.ops - store.ops)
+    after = with_store(
+        state, there, store._replace(records=tuple(records), ops=ops, crossed=crossed)
+    )
     cursor = max(state.cursor, batch.first + len(batch.records))
     return _with(after, who, None)._replace(cursor=cursor)
 

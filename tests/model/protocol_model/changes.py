@@ -16,6 +16,7 @@ from protocol_model.state import (
     AUTHORITY,
     FOLLOWER,
     NOTHING,
+    OFF,
     SIDES,
     Control,
     Message,
@@ -93,7 +94,10 @@ def _takes_over_unasked(world: World, message: Message) -> bool:
 
 
 def _set(state: State, side: int, control: Control, purges: str) -> State:
-    store = state.stores[side]._replace(control=control)
+    store = state.stores[side]
+    if store.control.phase == OFF:  # another migration: the follower is another, or an empty one
+        store = store._replace(crossed=frozenset())
+    store = store._replace(control=control)
     if purges != NOTHING_GOES:
         records = tuple(PURGED[purges](record) for record in store.records)
         store = store._replace(records=records, marks=(None,) * len(store.marks))

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from protocol_model import backfill, relay
+from protocol_model import backfill
 from protocol_model.changes import AT_ONCE, LATE, NOTHING_GOES, ROWS, Change
 from protocol_model.scenario import (
     TO_DUAL,
@@ -122,8 +122,7 @@ def _before(world: World, state: State, side: int, *, may_begin: bool) -> Change
 def _sealed(world: World, state: State, side: int) -> Changes:
     mechanisms = world.mechanisms
     here = state.stores[side].control
-    marked = any(mark is not None for mark in state.stores[side].marks)
-    drained = not marked and not relay.uncarried(world, state, side)
+    drained = all(mark is None for mark in state.stores[side].marks)
     if drained or not mechanisms.drain:
         if mechanisms.committing_first:
             yield Change("C4½ commit", side, here._replace(role=COMMITTING), LATE)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from protocol_model import relay
 from protocol_model.changes import AT_ONCE, LATE, MARKS, TOMBSTONES, Change
 from protocol_model.scenario import TO_COMPLETE_AND_BACK, TO_EXPIRED_AND_BACK, TO_FINAL
 from protocol_model.state import (
@@ -47,7 +46,7 @@ def _complete(world: World, state: State) -> Changes:
     if live and state.home == AWAY:
         yield Change("complete", TARGET, Control(target.epoch + 1, AUTHORITY, COMPLETE), AT_ONCE)
     behind = source.role == FOLLOWER and source.epoch < target.epoch
-    drained = not any(state.stores[TARGET].marks) and not relay.uncarried(world, state, TARGET)
+    drained = not any(state.stores[TARGET].marks)
     may_archive = drained or not world.mechanisms.complete_drains
     if target.phase == COMPLETE and behind and may_archive:
         apart = state.stores[SOURCE].records != state.stores[TARGET].records

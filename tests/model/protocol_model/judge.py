@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from protocol_model import backfill, relay
+from protocol_model import backfill
 from protocol_model.scenario import TO_DUAL, TO_FINAL, TO_LIVE, TO_LIVE_TWICE
 from protocol_model.state import (
     AUTHORITY,
@@ -83,7 +83,6 @@ def _under_way(world: World, state: State, here: Store, holder: int) -> bool:
         or any(state.relays)
         or any(state.backfills)
         or any(writer.leg is not None for writer in state.writers)
-        or bool(relay.uncarried(world, state, holder))
     )
 
 

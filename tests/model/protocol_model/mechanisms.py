@@ -101,9 +101,11 @@ class Mechanisms:
     ops: bool = True
     """The commit's transaction records its op_id, and a retry is recognised by it."""
     carries_ops: bool = True
-    """A leg carries its operation to the follower, the relay all those of a key."""
-    drains_ops: bool = True
-    """An operation that has not crossed counts as a mark: drained like one, and C3 waits for it."""
+    """Leg and relay carry operations to the follower, and note here that they have crossed."""
+    legs_carry_what_is_owed: bool = True
+    """A leg carries every operation on its key that has not crossed, not only its own."""
+    backfill_carries_ops: bool = True
+    """So does a backfill: operations of phase 0 have no mark."""
 
     # Reading.
     control_with_read: bool = True

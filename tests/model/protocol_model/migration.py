@@ -27,6 +27,7 @@ from protocol_model.world import World
 
 DRIFTED = 0
 """The value of a record that somebody copied once, and that has changed at the source since."""
+NO_OPS: frozenset[int] = frozenset()
 TARGETS = {
     "empty": NOTHING,
     "copied": Record(None, LEGACY),
@@ -76,7 +77,7 @@ class Migration:
     def _store(self, record: Record, role: str) -> Store:
         scenario = self.world.scenario
         control = Control(1, role, DUAL) if scenario.begins == DUAL else Control(0, role, OFF)
-        return Store(control, (record,) * scenario.keys, (None,) * scenario.keys, frozenset())
+        return Store(control, (record,) * scenario.keys, (None,) * scenario.keys, NO_OPS, NO_OPS)
 
     def steps(self, state: State) -> Iterator[tuple[Event, State]]:
         """Yield everything that may happen next."""

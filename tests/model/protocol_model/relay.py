@@ -22,7 +22,7 @@ from protocol_model.state import (
     with_store,
 )
 from protocol_model.world import World
-from protocol_model.writes import cleared
+from protocol_model.writes import cleared, crossed, owed
 
 Steps = Iterator[tuple[Event, State]]
 
@@ -38,28 +38,13 @@ def steps(world: World, state: State) -> Steps:
             yield from STAGES[drain.stage](world, state, who, drain)
 
 
-def due(world: World, state: State, side: int, key: int) -> bool:
-    """Return whether *key* of the store at *side* has something that has not crossed yet."""
-    return state.stores[side].marks[key] is not None or bool(uncarried(world, state, side, key))
-
-
-def uncarried(world: World, state: State, side: int, key: int | None = None) -> frozenset[int]:
-    """Return the operations recorded at *side* only, of one key or of all."""
-    if not (world.mechanisms.carries_ops and world.mechanisms.drains_ops):
-        return frozenset()
-    missing = state.stores[side].ops - state.stores[1 - side].ops
-    if key is None or not missing:
-        return missing
-    return frozenset(op for op in missing if world.key_of_op[op] == key)
-
-
 def _begin(world: World, state: State, who: int) -> Steps:
     for side in (SOURCE, TARGET):
         follower = state.stores[1 - side].control
         if follower.role != FOLLOWER:
             continue
         for key in range(world.scenario.keys):
-            if due(world, state, side, key):
+            if state.stores[side].marks[key] is not None:
                 yield from _read(world, state, who, side=side, key=key)
 
 
@@ -67,7 +52,7 @@ def _read(world: World, state: State, who: int, *, side: int, key: int) -> Steps
     store, epoch = state.stores[side], state.stores[1 - side].control.epoch
     if not world.mechanisms.relay_takes_followers_epoch:
         epoch = store.control.epoch
-    ops = frozenset(op for op in store.ops if world.key_of_op[op] == key)
+    ops = owed(world, state, side, key)
     drain = Drain("apply", side, epoch, key, store.marks[key], store.records[key], ops)
     if not world.mechanisms.record_with_version:
         drain = drain._replace(stage="version")
@@ -101,26 +86,31 @@ def _apply(world: World, state: State, who: int, drain: Drain) -> Steps:
     if mechanisms.relay_fence and (store.control.epoch, store.control.role) != expected:
         yield Event(actor, "is refused", SIDES[there], drain.key), _with(state, who, None)
         return
-    after = store
-    if drain.mark is not None:  # without one, only operations cross: the record may be unversioned
-        after = applied(store, drain.key, drain.record, guarded=mechanisms.guard)
+    after = applied(store, drain.key, drain.record, guarded=mechanisms.guard)
     if mechanisms.carries_ops:
-        after = after._replace(ops=after.ops | drain.ops)
+        new = drain.ops - after.ops
+        after = after._replace(ops=after.ops | new, crossed=after.crossed | new)
     event = Event(actor, "applies", SIDES[there], drain.key, drain.record.row)
     yield event, _with(with_store(state, there, after), who, drain._replace(stage="clear"))
 
 
 def _clear(world: World, state: State, who: int, drain: Drain) -> Steps:
-    after = cleared(world, state, drain.origin, drain.key, drain.mark)
+    after = _known_to_have_crossed(world, state, drain)
     event = Event(f"relay {who}", "clears", SIDES[drain.origin], drain.key, drain.mark)
     yield event, _with(after, who, None)
 
 
 def _clear_early(world: World, state: State, who: int, drain: Drain) -> Steps:
     """Clear the mark before the follower has what it stands for: what an ablation does."""
-    after = cleared(world, state, drain.origin, drain.key, drain.mark)
+    after = _known_to_have_crossed(world, state, drain)
     event = Event(f"relay {who}", "clears", SIDES[drain.origin], drain.key, drain.mark)
     yield event, _with(after, who, drain._replace(stage="apply"))
+
+
+def _known_to_have_crossed(world: World, state: State, drain: Drain) -> State:
+    """Clear the mark, and know of the operations that they have crossed, in one transaction."""
+    after = crossed(world, state, drain.origin, drain.ops, epoch=drain.epoch)
+    return cleared(world, after, drain.origin, drain.key, drain.mark)
 
 
 STAGES = {

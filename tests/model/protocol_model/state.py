@@ -67,6 +67,8 @@ class Store(NamedTuple):
     records: tuple[Record, ...]
     marks: tuple[Version | None, ...]
     ops: frozenset[int]
+    crossed: frozenset[int]
+    """Operations of which this side knows that the other one has them."""
 
 
 class Leg(NamedTuple):
@@ -77,7 +79,7 @@ class Leg(NamedTuple):
     epoch: int
     key: int
     record: Record
-    op: int
+    ops: frozenset[int]
 
 
 class Writer(NamedTuple):
@@ -107,6 +109,7 @@ class Batch(NamedTuple):
     epoch: int
     first: int
     records: tuple[Record, ...]
+    ops: frozenset[int]
     writes: tuple[Record | None, ...] | None
 
 

@@ -20,7 +20,6 @@ from protocol_model.state import (
     Leg,
     Record,
     State,
-    Store,
     Writer,
     applied,
     replaced,
@@ -109,7 +108,7 @@ def _outcomes(
     after = written(world, state, side, op, record=record, control=control)
     if control.phase == DUAL:
         stage = "apply" if world.mechanisms.marks_with_commit else "mark"
-        leg = Leg(stage, side, control.epoch, op.key, record, op.number)
+        leg = Leg(stage, side, control.epoch, op.key, record, frozenset({op.number}))
         done = done._replace(leg=leg)
     event = Event(actor, f"{op.kind}s", SIDES[side], op.key, record.row)
     yield event, _with_writer(after, who, done)
@@ -163,7 +162,7 @@ def written(
     if mechanisms.ops and op.number < world.first_foreign:
         ops = ops | {op.number}
     records = replaced(store.records, op.key, record)
-    after = with_store(state, side, Store(store.control, records, marks, ops))
+    after = with_store(state, side, store._replace(records=records, marks=marks, ops=ops))
     return _took_effect(after, op)
 
 
@@ -206,7 +205,8 @@ def _leg(world: World, state: State, who: int, leg: Leg) -> Steps:
     elif leg.stage == "apply":
         yield from _apply(world, state, who, leg)
     else:
-        after = cleared(world, state, leg.origin, leg.key, leg.record.row)
+        after = crossed(world, state, leg.origin, leg.ops, epoch=leg.epoch)
+        after = cleared(world, after, leg.origin, leg.key, leg.record.row)
         event = Event(actor, "clears its mark", SIDES[leg.origin], leg.key, leg.record.row)
         yield event, _with_writer(after, who, done)
 
@@ -222,11 +222,33 @@ def _apply(world: World, state: State, who: int, leg: Leg) -> Steps:
         yield event, _with_writer(state, who, done)
         return
     after = applied(store, leg.key, leg.record, guarded=mechanisms.guard)
+    carried = leg.ops
+    if mechanisms.legs_carry_what_is_owed:
+        carried |= owed(world, state, leg.origin, leg.key)
     if mechanisms.ops and mechanisms.carries_ops:
-        after = after._replace(ops=after.ops | {leg.op})
-    clearing = done._replace(leg=leg._replace(stage="clear"))
+        new = carried - after.ops
+        after = after._replace(ops=after.ops | new, crossed=after.crossed | new)
+    clearing = done._replace(leg=leg._replace(stage="clear", ops=carried))
     event = Event(f"writer {who}", "applies", SIDES[there], leg.key, leg.record.row)
     yield event, _with_writer(with_store(state, there, after), who, clearing)
+
+
+def owed(world: World, state: State, side: int, key: int) -> frozenset[int]:
+    """Return the operations on *key* of which *side* does not know that they have crossed."""
+    store = state.stores[side]
+    return frozenset(op for op in store.ops - store.crossed if world.key_of_op[op] == key)
+
+
+def crossed(world: World, state: State, side: int, ops: frozenset[int], *, epoch: int) -> State:
+    """Return *state* with *ops* known to have crossed in *epoch*, where that is this migration's.
+
+    Between two migrations lies an epoch of phase 0, and a seal is one ahead of its follower.
+    """
+    store = state.stores[side]
+    if not world.mechanisms.carries_ops or store.control.epoch - epoch not in (0, 1):
+        return state
+    known = store.crossed | (ops & store.ops)
+    return with_store(state, side, store._replace(crossed=known))
 
 
 def cleared(world: World, state: State, side: int, key: int, mark: object) -> State:

@@ -92,10 +92,11 @@ class Apply:
 
     def _remember(self, changes: Iterable[Versioned], texts: Iterable[str]) -> None:
         """Keep the operations, also of what was here already: they had their effect."""
+        transaction, name = self._unit.transaction, self._place.name
         for change, text in zip(changes, texts, strict=True):
             if change.op_ids:
                 done = {text: change.version}
-                self._ledger.remember(self._unit.transaction, self._place.name, done, change.op_ids)
+                self._ledger.remember(transaction, name, done, change.op_ids, have_crossed=True)
 
 
 class Judgement:

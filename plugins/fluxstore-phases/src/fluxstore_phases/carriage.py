@@ -12,7 +12,7 @@ from itertools import chain
 
 import attrs
 
-from fluxstore.adapter import Adapter, Mark
+from fluxstore.adapter import Adapter, Crossed, Mark
 from fluxstore.codec import Codec
 from fluxstore.entity import Entities, Entity
 from fluxstore.errors import (
@@ -22,6 +22,7 @@ from fluxstore.errors import (
     StalePhaseError,
     UnreadableRecordError,
 )
+from fluxstore.migration.carrying import crossed
 from fluxstore.migration.conflicts import settle
 from fluxstore.migration.relay import BATCH_KEYS, Carried, Waiting, carry, live_epoch
 from fluxstore.records import Key, Record, Version, Versioned
@@ -87,6 +88,21 @@ class Parcel:
             self.looked_at[key] = None
 
 
+@attrs.define
+class Receipt:
+    """What the follower has taken, to be noted at the origin."""
+
+    marks: list[Mark] = attrs.field(factory=list)
+    """To be cleared."""
+    crossed: list[Crossed] = attrs.field(factory=list)
+    """Operations that are owed no more."""
+
+    def add(self, other: Receipt) -> None:
+        """Put in what another one says."""
+        self.marks += other.marks
+        self.crossed += other.crossed
+
+
 def parcels(written: Iterable[Written]) -> Sequence[Parcel]:
     """Return what was *written* by entity and epoch, in the order of coming."""
     found: dict[tuple[str, int], Parcel] = {}
@@ -114,25 +130,26 @@ class Carriage:
         self._origin, self._follower, self._entities = origin, follower, entities
         self._taken: dict[tuple[str, Key], Version] = {}
 
-    def carry(self, parcel: Parcel) -> tuple[str, Sequence[Mark]]:
-        """Carry *parcel*; return what holds a record of it back, and the marks to be cleared.
+    def carry(self, parcel: Parcel) -> tuple[str, Receipt]:
+        """Carry *parcel*; return what holds a record of it back, and what the follower took.
 
         Raises what the backends raise; then marks stay.
         """
         settled = self._apply(parcel)
         marks = [Mark(parcel.entity.name, one.key, one.version) for one in settled]
+        receipt = Receipt(marks, crossed(parcel.entity, settled, parcel.epoch))
         carried = [self._look(parcel, keys) for keys in _batches(tuple(parcel.looked_at))]
         waiting = [*chain(*(one.waiting for one in carried))]
         left = self._settled(parcel.entity, waiting) if waiting else ()
         refused = [*chain(*(one.quarantined for one in carried))]
         problems = [*(f"{one.rule}: {one.problem}" for one in left)]
         problems += [str(one.problem) for one in refused]
-        return next(iter(problems), ""), marks
+        return next(iter(problems), ""), receipt
 
-    def clear(self, marks: Sequence[Mark]) -> bool:
-        """Clear *marks* at the origin; tell whether that could be done."""
+    def note(self, receipt: Receipt) -> bool:
+        """Note at the origin what the follower took; tell whether that could be done."""
         try:
-            self._origin().ledger.clear(marks)
+            self._origin().ledger.clear(receipt.marks, receipt.crossed)
         except FluxstoreError as error:
             log.debug("marks of what was carried stay: %s", error)
             return False
@@ -160,7 +177,7 @@ class Carriage:
             for key in parcel.known
             if not ((before := taken.get((name, key))) and _follows(parcel.first[key], before))
         ]
-        found = self._origin().ledger.operations(name, unsure) if unsure else {}
+        found = self._origin().ledger.owed(name, unsure) if unsure else {}
         return [
             attrs.evolve(one, op_ids=tuple(dict.fromkeys((*found.get(one.key, ()), *one.op_ids))))
             for one in parcel.known.values()

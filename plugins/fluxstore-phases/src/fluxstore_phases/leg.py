@@ -19,12 +19,12 @@ from typing import Any
 
 import attrs
 
-from fluxstore.adapter import Adapter, Mark
+from fluxstore.adapter import Adapter
 from fluxstore.entity import Entities
 from fluxstore.errors import FluxstoreError, SealedError, StalePhaseError
 from fluxstore_phases.attendant import Attendant
 from fluxstore_phases.breaker import Advice, Breaker, Health
-from fluxstore_phases.carriage import Carriage, Parcel, Written, parcels
+from fluxstore_phases.carriage import Carriage, Parcel, Receipt, Written, parcels
 
 log = logging.getLogger("fluxstore.phases")
 
@@ -135,13 +135,13 @@ class Leg(Attendant):
         """Carry everything that is queued."""
         while self._queue and not self.is_closing():
             tickets = [self._queue.popleft() for _ in range(len(self._queue))]
-            marks: list[Mark] = []
+            receipt = Receipt()
             try:
-                self._carry_all(tickets, marks)
+                self._carry_all(tickets, receipt)
             finally:
                 for ticket in tickets:
                     ticket.done.set()
-            if marks and not self._carriage.clear(marks):
+            if receipt.marks and not self._carriage.note(receipt):
                 self._left()
         self._tell()
 
@@ -152,16 +152,16 @@ class Leg(Attendant):
             ticket.problem = "the store was closed"
             ticket.done.set()
 
-    def _carry_all(self, tickets: Sequence[Ticket], marks: list[Mark]) -> None:
-        """Carry what *tickets* wrote; nobody waits for the *marks* of it to be cleared."""
+    def _carry_all(self, tickets: Sequence[Ticket], receipt: Receipt) -> None:
+        """Carry what *tickets* wrote; nobody waits for the *receipt* of it to be noted."""
         problems: dict[tuple[str, int], str] = {}
         for parcel in parcels(chain(*(ticket.written for ticket in tickets))):
-            problems[parcel.entity.name, parcel.epoch] = self._carried(parcel, marks)
+            problems[parcel.entity.name, parcel.epoch] = self._carried(parcel, receipt)
         for ticket in tickets:
             found = (problems[one.entity.name, one.epoch] for one in ticket.written)
             ticket.problem = next(filter(None, found), "")
 
-    def _carried(self, parcel: Parcel, marks: list[Mark]) -> str:
+    def _carried(self, parcel: Parcel, receipt: Receipt) -> str:
         """Carry one parcel; return what went wrong."""
         began = time.monotonic()
         try:
@@ -175,7 +175,7 @@ class Leg(Attendant):
         except Exception as error:
             log.exception("carrying to %s failed", self._ends.follower_name)
             return self._failed(f"{type(error).__name__}: {error}")
-        marks += done
+        receipt.add(done)
         if problem:
             return self._failed(problem)
         self._judge(time.monotonic() - began)

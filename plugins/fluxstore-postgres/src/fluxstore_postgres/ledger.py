@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 import psycopg
 
-from fluxstore.adapter import Backlog, Control, Cursor, Mark, Part, Touch
+from fluxstore.adapter import Backlog, Control, Crossed, Cursor, Mark, Part, Touch
 from fluxstore.codec import Codec
 from fluxstore.errors import LeaseError
 from fluxstore.records import Key, Problem, Reason, Rejected, Version
@@ -84,9 +84,16 @@ class PostgresLedger:
 
     def operations(self, entity: str, keys: Sequence[Key]) -> Mapping[Key, Sequence[str]]:
         """Return the ids of the operations that changed *keys* and may still be repeated."""
+        return self._op_ids("operations", entity, keys)
+
+    def owed(self, entity: str, keys: Sequence[Key]) -> Mapping[Key, Sequence[str]]:
+        """Return those of them that are not known to have crossed."""
+        return self._op_ids("owed", entity, keys)
+
+    def _op_ids(self, asked: str, entity: str, keys: Sequence[Key]) -> Mapping[Key, Sequence[str]]:
         codec = self._codec(entity)
         texts = {codec.key_text(key): key for key in keys}
-        rows = self._ask("operations", entity=entity, keys=list(texts))
+        rows = self._ask(asked, entity=entity, keys=list(texts))
         return {texts[text]: tuple(op_ids) for text, op_ids in rows}
 
     def operated(self, entity: str, after: Key | None, limit: int) -> Sequence[Key]:
@@ -111,11 +118,16 @@ class PostgresLedger:
         count, seconds = rows[0] if rows else (0, 0.0)
         return Backlog(count, max(0.0, seconds))
 
-    def clear(self, marks: Sequence[Mark]) -> int:
+    def clear(self, marks: Sequence[Mark], crossed: Sequence[Crossed] = ()) -> int:
         """Clear each mark that still is the one given; return how many."""
-        if not marks or self._database.known_ledger() is None:
+        if not (marks or crossed) or self._database.known_ledger() is None:
             return 0
+        each = [(one, op_id) for one in crossed for op_id in one.op_ids]
         params = {
+            "op_entities": [one.entity for one, _ in each],
+            "op_keys": [self._codec(one.entity).key_text(one.key) for one, _ in each],
+            "op_ids": [op_id for _, op_id in each],
+            "op_epochs": [one.epoch for one, _ in each],
             "entities": [mark.entity for mark in marks],
             "keys": [self._codec(mark.entity).key_text(mark.key) for mark in marks],
             "epochs": [mark.version.epoch for mark in marks],

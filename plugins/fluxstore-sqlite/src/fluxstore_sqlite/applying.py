@@ -19,6 +19,7 @@ from fluxstore.entity import Entity, Field
 from fluxstore.records import UNTOUCHED, Key, Record, Versioned
 from fluxstore_sqlite import references
 from fluxstore_sqlite.broken import BrokenRuleError
+from fluxstore_sqlite.capture import migration_of
 from fluxstore_sqlite.connections import Connections
 from fluxstore_sqlite.draft import Draft
 from fluxstore_sqlite.ledger import set_version, version_of
@@ -104,8 +105,9 @@ class Application:
             elif found is not None and not draft.forget(change.key):
                 self._leaving[entity.name, rows.stored_key(change.key)] = change.key
                 self._delete_what_is_free()
+        crossed = migration_of(self._unit.driver, entity.name)
         for op_id in change.op_ids:
-            self._ops.note(self._unit.driver, op_id, entity, (change.key,))
+            self._ops.note(self._unit.driver, op_id, entity, (change.key,), crossed=crossed)
         return is_newer
 
     def _draft(self, rows: Rows) -> Draft:

@@ -48,6 +48,12 @@ def governs(controls: Controls, entity: str) -> Control | None:
     return controls.get(entity) or controls.get("*")
 
 
+def migration_of(driver: sqlite3.Connection, entity: str) -> str:
+    """Return the id of the migration that control of *entity* names; empty: none."""
+    control = governs(controls_of(driver), entity)
+    return control.migration if control is not None else ""
+
+
 def is_kept(control: Control | None) -> bool:
     """Tell whether versions and marks are kept under *control*, and triggers for it."""
     return control is not None and control.phase != "off"

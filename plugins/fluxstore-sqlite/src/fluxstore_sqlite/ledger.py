@@ -8,11 +8,11 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, TypeVar
 
-from fluxstore.adapter import Backlog, Control, Cursor, Mark, Part, Touch
+from fluxstore.adapter import Backlog, Control, Crossed, Cursor, Mark, Part, Touch
 from fluxstore.codec import Codec
 from fluxstore.records import Key, Problem, Reason, Rejected, Version
 from fluxstore_sqlite import sql
-from fluxstore_sqlite.capture import Controls, controls_of, governs
+from fluxstore_sqlite.capture import Controls, controls_of, governs, migration_of
 from fluxstore_sqlite.columns import Stored, from_json_text, to_json_text
 from fluxstore_sqlite.connections import Connections
 from fluxstore_sqlite.leases import held
@@ -132,19 +132,25 @@ class SqliteLedger:
 
     def operations(self, entity: str, keys: Sequence[Key]) -> Mapping[Key, Sequence[str]]:
         """Return the ids of the operations that changed *keys* and may still be repeated."""
-        codec = self._codec(entity)
-        since = int(time.time() - self._op_retention_seconds)
+        return self._asked(lambda driver: self._op_ids(driver, "operations", entity, keys), {})
+
+    def owed(self, entity: str, keys: Sequence[Key]) -> Mapping[Key, Sequence[str]]:
+        """Return those of them that are not known to have crossed."""
 
         def ask(driver: sqlite3.Connection) -> dict[Key, Sequence[str]]:
-            statement = of_ledger("operations")
-            found = {
-                key: tuple(op_id for (op_id,) in driver.execute(statement, (entity, text, since)))
-                for key in keys
-                for text in (codec.key_text(key),)
-            }
-            return {key: op_ids for key, op_ids in found.items() if op_ids}
+            return self._op_ids(driver, "owed", entity, keys, migration_of(driver, entity))
 
         return self._asked(ask, {})
+
+    def _op_ids(
+        self, driver: sqlite3.Connection, asked: str, entity: str, keys: Sequence[Key], *more: str
+    ) -> dict[Key, Sequence[str]]:
+        since, text_of = int(time.time() - self._op_retention_seconds), self._codec(entity).key_text
+        found: dict[Key, Sequence[str]] = {}
+        for key in keys:
+            rows = driver.execute(of_ledger(asked), (entity, text_of(key), since, *more))
+            found[key] = tuple(op_id for (op_id,) in rows)
+        return {key: op_ids for key, op_ids in found.items() if op_ids}
 
     def operated(self, entity: str, after: Key | None, limit: int) -> Sequence[Key]:
         """Return up to *limit* keys that operations have changed, in the order of their texts."""
@@ -154,10 +160,11 @@ class SqliteLedger:
         rows = self._rows("operated", entity, text, since, limit)
         return [codec.key_of_text(key) for (key,) in rows]
 
-    def clear(self, marks: Sequence[Mark]) -> int:
+    def clear(self, marks: Sequence[Mark], crossed: Sequence[Crossed] = ()) -> int:
         """Clear each mark that still is the one given; return how many."""
         with self._connections.write() as driver:
             self._tables.make_ledger(driver)
+            self._cross(driver, crossed)
             return sum(
                 driver.execute(
                     of_ledger("clear"),
@@ -170,6 +177,15 @@ class SqliteLedger:
                 ).rowcount
                 for mark in marks
             )
+
+    def _cross(self, driver: sqlite3.Connection, crossed: Sequence[Crossed]) -> None:
+        controls = controls_of(driver)
+        for one in crossed:
+            control = governs(controls, one.entity)
+            if control is not None and one.is_of(control):
+                text = self._codec(one.entity).key_text(one.key)
+                rows = [(control.migration, op_id, one.entity, text) for op_id in one.op_ids]
+                driver.executemany(of_ledger("cross"), rows)
 
     # facts
 

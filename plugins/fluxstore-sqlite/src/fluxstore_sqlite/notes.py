@@ -64,15 +64,24 @@ class Ops:
         return found is not None
 
     def note(
-        self, driver: sqlite3.Connection, op_id: str, entity: Entity, keys: Iterable[Key]
+        self,
+        driver: sqlite3.Connection,
+        op_id: str,
+        entity: Entity,
+        keys: Iterable[Key],
+        *,
+        crossed: str = "",
     ) -> None:
-        """Write that the operation takes effect on *keys*, and forget some that are long over."""
+        """Write that the operation takes effect on *keys*, and forget some that are long over.
+
+        *crossed* is the migration in which it came from the other side.
+        """
         now = time.time()
         codec = Codec.of(entity)
         for key in keys:
             text = codec.key_text(key)
             version = version_of(driver, entity.name, text) or UNTOUCHED
-            row = (op_id, entity.name, text, version.epoch, version.seq, int(now))
+            row = (op_id, entity.name, text, version.epoch, version.seq, int(now), crossed)
             driver.execute(of_ledger("note_op"), row)
         if now - self._forgot_at > _FORGET_EVERY_SECONDS:
             driver.execute(of_ledger("forget_ops"), (int(now - self._retention_seconds),))

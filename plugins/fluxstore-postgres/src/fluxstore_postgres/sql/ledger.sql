@@ -74,6 +74,22 @@ SELECT key, array_agg(op_id ORDER BY at, op_id) FROM {ledger}.ops
 WHERE entity = %(entity)s AND key = ANY(%(keys)s::text[]) AND at > now() - interval '1 hour'
 GROUP BY key
 
+-- owed: those of them that have not crossed in the migration that control names
+WITH control AS (
+    SELECT coalesce((
+        SELECT c.migration FROM {ledger}.control AS c WHERE c.entity IN (%(entity)s, '*')
+        ORDER BY c.entity = '*' LIMIT 1
+    ), '') AS migration
+), owed AS (
+    SELECT o.key, o.op_id, o.at FROM control AS c CROSS JOIN {ledger}.ops AS o
+    WHERE o.entity = %(entity)s AND o.key = ANY(%(keys)s::text[]) AND o.crossed < c.migration
+    UNION ALL
+    SELECT o.key, o.op_id, o.at FROM control AS c CROSS JOIN {ledger}.ops AS o
+    WHERE o.entity = %(entity)s AND o.key = ANY(%(keys)s::text[]) AND o.crossed > c.migration
+)
+SELECT key, array_agg(op_id ORDER BY at, op_id) FROM owed
+WHERE at > now() - interval '1 hour' GROUP BY key
+
 -- operated: some keys that operations have changed and may still be repeated, after a key
 SELECT DISTINCT key FROM {ledger}.ops
 WHERE entity = %(entity)s AND key > %(after)s AND at > now() - interval '1 hour'
@@ -109,8 +125,25 @@ SELECT key, o.epoch, o.seq, coalesce(v.deleted, false)
 FROM {ledger}.outbox AS o LEFT JOIN {ledger}.versions AS v USING (entity, key)
 WHERE entity = %(entity)s ORDER BY o.number LIMIT %(limit)s::text::bigint
 
--- clear: marks that still are the ones that were read, locked in one order: several clear at once
-WITH found AS (
+-- clear: marks that still are the ones that were read; operations that crossed with them, where it
+-- was in the migration that control names. All locked in one order: several clear at once
+WITH known AS (
+    SELECT o.entity, o.key, o.op_id, c.migration
+    FROM unnest(
+        %(op_entities)s::text[], %(op_keys)s::text[], %(op_ids)s::text[], %(op_epochs)s::bigint[]
+    ) AS n (entity, key, op_id, epoch)
+    JOIN {ledger}.ops AS o USING (entity, key, op_id)
+    CROSS JOIN LATERAL (
+        SELECT g.migration, g.epoch FROM {ledger}.control AS g WHERE g.entity IN (n.entity, '*')
+        ORDER BY g.entity = '*' LIMIT 1
+    ) AS c
+    WHERE c.epoch - n.epoch IN (0, 1)
+    ORDER BY o.entity, o.key, o.op_id
+    FOR UPDATE OF o
+), crossed AS (
+    UPDATE {ledger}.ops AS o SET crossed = k.migration FROM known AS k
+    WHERE o.entity = k.entity AND o.key = k.key AND o.op_id = k.op_id
+), found AS (
     SELECT o.entity, o.key FROM {ledger}.outbox AS o
     JOIN unnest(
         %(entities)s::text[], %(keys)s::text[], %(epochs)s::bigint[], %(seqs)s::bigint[]

@@ -42,9 +42,13 @@ CREATE TABLE IF NOT EXISTS {schema}.ops (
     key    text COLLATE "C",
     op_id  text COLLATE "C",
     at     timestamptz NOT NULL DEFAULT now(),
+    crossed text COLLATE "C" NOT NULL DEFAULT '',
     PRIMARY KEY (entity, key, op_id)
 );
+COMMENT ON COLUMN {schema}.ops.crossed IS
+    'the migration in which the other side has got it; empty: none';
 CREATE INDEX IF NOT EXISTS ops_at ON {schema}.ops (at);
+CREATE INDEX IF NOT EXISTS ops_crossed ON {schema}.ops (entity, key, crossed);
 CREATE TABLE IF NOT EXISTS {schema}.cursors (
     migration   text COLLATE "C",
     entity      text COLLATE "C",

@@ -103,12 +103,23 @@ SELECT 1 FROM _fluxstore_ops WHERE op_id = ? AND entity = ? LIMIT 1
 
 -- name: note_op
 -- An operation took effect on a key.
-INSERT INTO _fluxstore_ops (op_id, entity, key, epoch, seq, at) VALUES (?, ?, ?, ?, ?, ?)
+INSERT INTO _fluxstore_ops (op_id, entity, key, epoch, seq, at, crossed)
+VALUES (?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT (op_id, entity, key) DO NOTHING
 
 -- name: operations
 -- The operations that changed a key and may still be repeated, the oldest first.
 SELECT op_id FROM _fluxstore_ops WHERE entity = ? AND key = ? AND at >= ? ORDER BY at, op_id
+
+-- name: owed
+-- Those of them that have not crossed in a migration.
+SELECT op_id FROM _fluxstore_ops WHERE entity = ?1 AND key = ?2 AND crossed < ?4 AND at >= ?3
+UNION ALL
+SELECT op_id FROM _fluxstore_ops WHERE entity = ?1 AND key = ?2 AND crossed > ?4 AND at >= ?3
+
+-- name: cross
+-- The other side has got an operation in a migration.
+UPDATE _fluxstore_ops SET crossed = ? WHERE op_id = ? AND entity = ? AND key = ?
 
 -- name: operated
 -- Some keys that operations have changed since a time, after a key.

@@ -59,12 +59,13 @@ CREATE TABLE IF NOT EXISTS _fluxstore_ops (
     epoch  INTEGER NOT NULL,
     seq    INTEGER NOT NULL,
     at     INTEGER NOT NULL,
+    crossed TEXT NOT NULL,  -- the migration in which the other side has got it; empty: none
     PRIMARY KEY (op_id, entity, key)
 ) STRICT, WITHOUT ROWID;
 
 CREATE INDEX IF NOT EXISTS _fluxstore_ops_at ON _fluxstore_ops (at);
 
-CREATE INDEX IF NOT EXISTS _fluxstore_ops_key ON _fluxstore_ops (entity, key);
+CREATE INDEX IF NOT EXISTS _fluxstore_ops_key ON _fluxstore_ops (entity, key, crossed);
 
 CREATE TABLE IF NOT EXISTS _fluxstore_facts (
     name  TEXT NOT NULL PRIMARY KEY,

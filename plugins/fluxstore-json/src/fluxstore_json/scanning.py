@@ -23,6 +23,8 @@ from fluxstore_json.reading import new_keys, overlaid
 from fluxstore_json.shelf import Shelf
 
 _AT_ONCE = 64
+_MOST_BYTES = 2 * 1024 * 1024
+"""Of the file for one page, whatever its records are like: they are all in memory at once."""
 _KEYS_AT_ONCE = 1000
 _MOST_RUNS = 4
 
@@ -99,10 +101,13 @@ class Scanner:
             return self._behind(moment, run, mark, max(limit, 1))
         items = self._items(moment, run, cursor, mark)
         found: list[Record | Rejected] = []
-        left, last = max(limit, 1), None
+        left, last, start = max(limit, 1), None, None
         while left and (some := list(islice(items, min(left, _AT_ONCE)))):
             found += self._current(moment, run, some)
             left, last = left - len(some), some[-1]  # the others go, and the blocks they are in
+            start = some[0].block.offset if start is None else start
+            if last.block.offset - start > _MOST_BYTES:
+                left = 0
         if left or last is None:
             rest = self._behind(moment, run, Mark(run.identity, run.name, None), left)
             return self._page(moment, found, rest.records, rest.cursor, 1.0)

@@ -250,6 +250,20 @@ def test_a_merge_writes_what_differs_with_its_residue(members: Any) -> None:
     assert "share" not in members.read([OTHER])[OTHER].values
 
 
+def test_residue_of_rows_that_are_gone_does_not_come_back_with_others_of_their_keys(
+    members: Any, sql: Any, postgres_dsn: str, open_adapter: Any
+) -> None:
+    members.merge(Batch([Record(key, member(key), Residue({"x": 1})) for key in (IDENT, OTHER)]))
+    sql.execute("TRUNCATE crm.app_members")
+    later = open_adapter(postgres_dsn, ENTITIES, own=OWN).collection(MEMBERS)
+    records = [Record(key, member(key)) for key in (IDENT, OTHER)]
+
+    merged = later.merge(Batch(records))
+
+    assert (2, 0) == (merged.written, merged.unchanged)
+    assert [{}, {}] == [later.read([key])[key].residue.extras for key in (IDENT, OTHER)]
+
+
 def test_bad_records_of_a_batch_are_refused_singly(members: Any) -> None:
     keys = [f"6ba7b810-9dad-11d1-80b4-0000000000{n:02}" for n in range(40)]
     records = [Record(key, member(key, email=f"{n}@x")) for n, key in enumerate(keys)]

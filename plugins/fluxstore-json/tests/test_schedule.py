@@ -6,7 +6,6 @@ import threading
 
 from fluxstore_json.schedule import Schedule
 
-
 NEVER = threading.Event()
 
 

@@ -4,6 +4,10 @@
 writes JSON. The limit is ``psql``'s ``\\copy`` of ready files into (or out of) the same tables;
 the peers are psycopg's ``executemany`` and one statement a row, for the tasks alone. Rounds are
 interleaved, medians are shown, and ratios compare records a second within a round.
+
+What noise hardly moves is the client's CPU time, which a short run shows beside the limits::
+
+    python tests/benchmarks/moves.py --records 200000 --rounds 1 --only migrate validate
 """
 
 from __future__ import annotations
@@ -199,19 +203,34 @@ def rows(rounds: list[dict[str, Measured]]) -> list[dict[str, object]]:
     return made
 
 
+def chosen(
+    subjects: dict[str, Callable[[], Measured]], only: list[str] | None
+) -> dict[str, Callable[[], Measured]]:
+    """Return the limits and the subjects that are asked for; ``SystemExit`` for an unknown one."""
+    unknown = set(only or ()) - subjects.keys()
+    if unknown:
+        raise SystemExit(f"no subject {', '.join(unknown)}; there are: {', '.join(subjects)}")
+    return {
+        name: measure
+        for name, measure in subjects.items()
+        if only is None or name in only or name.endswith("(limit)")
+    }
+
+
 def main() -> int:
     """Measure, print the table, and write it as JSON where asked."""
     parser = argparse.ArgumentParser(description="Time moving Flux Studio.")
     parser.add_argument("--records", type=int, default=100_000)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--out", type=Path)
+    parser.add_argument("--only", nargs="+", metavar="SUBJECT", help="beside the limits")
     asked = parser.parse_args()
     folder = Path(tempfile.mkdtemp(prefix="fluxstore-bench-"))
     with shared_server() as server:
         template = flux_studio_example.template(server)
         with server.database(template) as conninfo:
             bench = Bench(folder / "studio", conninfo, asked.records)
-            subjects = bench.subjects()
+            subjects = chosen(bench.subjects(), asked.only)
             measured = [
                 {n: measure() for n, measure in subjects.items()} for _ in range(asked.rounds)
             ]

@@ -38,15 +38,17 @@ class Applying:
         with self._database.connections.unit(bound.where) as unit:
             follow = {"mode": "apply", "epoch": None if epoch is None else str(epoch)}
             self._run(unit, "follow", **follow)
-            if is_part or len(changes) > 1:
+            goes_on = is_part or len(changes) > 1
+            if goes_on:
                 unit.run(statement("session", "defer"))
             applied: list[bool] = []
             for some in _without_repetition(changes):
                 applied += self._some(unit, bound, some)
-            self._commits.note_many(unit, changes)
-            unit.run(statement("ledger", "usual_mode"))
-            if not is_part and len(changes) > 1:
+            if goes_on:
+                unit.run(statement("ledger", "usual_mode"))
+            if not is_part and goes_on:
                 unit.run(statement("session", "judge"))
+        self._commits.count_noted(sum(len(change.op_ids) for change in changes))
         return applied
 
     def _some(self, unit: Unit, bound: Bound, changes: Sequence[Versioned]) -> list[bool]:
@@ -54,6 +56,7 @@ class Applying:
         older = self._no_newer_than_untouched(changes)
         texts = {change.key: self._codec.key_text(change.key) for change in changes}
         offered = [change for change in changes if change.key not in older]
+        done = [(texts[change.key], op_id) for change in changes for op_id in change.op_ids]
         rows = self._run(
             unit,
             "take",
@@ -61,6 +64,8 @@ class Applying:
             epochs=[change.version.epoch for change in offered],
             seqs=[change.version.seq for change in offered],
             deleted=[change.record is None for change in offered],
+            op_keys=[key for key, _ in done],
+            op_ids=[op_id for _, op_id in done],
         )
         newer = {row[0] for row in rows}
         taken = [change for change in changes if texts[change.key] in newer]

@@ -9,7 +9,7 @@ import attrs
 
 from fluxstore import evaluate
 from fluxstore.errors import ConflictError, RecordExistsError, RecordNotFoundError
-from fluxstore.records import Change, Delete, Intent, Key, Put, Record, Row, Versioned
+from fluxstore.records import Change, Delete, Intent, Key, Put, Record, Row
 from fluxstore_postgres.references import References
 from fluxstore_postgres.residues import SideResidue
 from fluxstore_postgres.retrying import retried
@@ -94,7 +94,7 @@ class Commits:
             if is_known:
                 return self._again(change)
             rows = [tuple(row)] if row[0] is not None else []
-            self._count_noted()
+            self.count_noted()
         if not rows:
             if op_id is not None and self._is_known(change.key, op_id):
                 return self._again(change)
@@ -184,10 +184,10 @@ class Commits:
         params = {"op_id": op_id, "entity": self._tabling.entity.name}
         texts = dict.fromkeys(map(self._codec.key_text, keys))
         noted = [unit.run(asked, {**params, "key": text}) for text in texts]
-        self._count_noted()
+        self.count_noted()
         return all(noted)
 
-    def _count_noted(self, count: int = 1) -> None:
+    def count_noted(self, count: int = 1) -> None:
         """Forget old operations every now and then; a failure is the next one's to mend."""
         self._noted += count
         if self._noted >= FORGET_EVERY:
@@ -201,17 +201,6 @@ class Commits:
             return 0
         self._one(unit, bound, change, self._tabling.references(bound))
         return 1
-
-    def note_many(self, unit: Unit, changes: Sequence[Versioned]) -> None:
-        """Note the operations that come with *changes*, so that a repetition is known here."""
-        pairs = [(self._codec.key_text(c.key), op_id) for c in changes for op_id in c.op_ids]
-        if pairs:
-            keys, op_ids = zip(*pairs, strict=True)
-            entity = self._tabling.entity.name
-            params = {"entity": entity, "keys": list(keys), "op_ids": list(op_ids)}
-            ledger = identifier(self._database.ledger_schema)
-            unit.run(statement("ops", "note_many", ledger=ledger), params)
-            self._count_noted(len(pairs))
 
     def _expect(self, unit: Unit, bound: Bound, expect: Mapping[Key, Row]) -> None:
         if not expect:

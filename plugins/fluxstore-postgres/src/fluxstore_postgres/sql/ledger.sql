@@ -95,7 +95,18 @@ SELECT DISTINCT key FROM {ledger}.ops
 WHERE entity = %(entity)s AND key > %(after)s AND at > now() - interval '1 hour'
 ORDER BY key LIMIT %(limit)s::text::bigint
 
--- take: note the versions of changes that are newer than what is here; returns their keys
+-- take: note the versions of changes that are newer than what is here, and return their keys; keep
+-- the operations that come with all of them, which the other side has, so that they are known here
+WITH noted AS (
+    INSERT INTO {ledger}.ops (entity, key, op_id, crossed)
+    SELECT %(entity)s, o.key, o.op_id, coalesce((
+        SELECT c.migration FROM {ledger}.control AS c WHERE c.entity IN (%(entity)s, '*')
+        ORDER BY c.entity = '*' LIMIT 1
+    ), '')
+    FROM unnest(%(op_keys)s::text[], %(op_ids)s::text[]) AS o (key, op_id)
+    ORDER BY o.key, o.op_id
+    ON CONFLICT DO NOTHING
+)
 INSERT INTO {ledger}.versions AS v (entity, key, epoch, seq, deleted)
 SELECT %(entity)s, c.* FROM unnest(
     %(keys)s::text[], %(epochs)s::bigint[], %(seqs)s::bigint[], %(deleted)s::boolean[]

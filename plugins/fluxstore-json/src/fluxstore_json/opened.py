@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection, Iterator, Mapping
+from functools import partial
 
 import attrs
 import xxhash
@@ -23,6 +24,10 @@ def identity_of(status: os.stat_result) -> str:
     return f"{status.st_ino}:{status.st_size}:{status.st_mtime_ns}"
 
 
+def _is_still(descriptor: int, identity: str) -> bool:
+    return identity_of(os.fstat(descriptor)) == identity
+
+
 class OpenFile:
     """One version of a file; what replaces the file does not change what is read here."""
 
@@ -32,6 +37,9 @@ class OpenFile:
         status = os.fstat(descriptor)
         self.identity = identity_of(status)
         self.inode, self.size = status.st_ino, status.st_size
+        # a method of its own would hold this object, and the file with it, until a collection
+        self.is_unchanged = partial(_is_still, descriptor, self.identity)
+        """Tells whether nobody has written into this version since it was opened."""
         self.proven = Proven(self.is_unchanged)
 
     def __del__(self) -> None:
@@ -43,10 +51,6 @@ class OpenFile:
         if len(data) != length:
             raise self._changed()
         return data
-
-    def is_unchanged(self) -> bool:
-        """Tell whether nobody has written into this version since it was opened."""
-        return identity_of(os.fstat(self.descriptor)) == self.identity
 
     def digest(self) -> str:
         """Return a digest of everything in it."""

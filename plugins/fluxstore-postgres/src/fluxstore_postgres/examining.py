@@ -76,7 +76,7 @@ def examine(database: Database, target: Target, settings: Settings) -> Sequence[
     run = database.connections.run
     facts = run(statement("examine", "facts"), {"schema": database.schema})[0][0]
     return [
-        *_server(facts, database.use),
+        *server(facts, database.use),
         *_connection(facts, target, settings),
         *_rights(facts, database),
         *_tables(facts, database),
@@ -100,7 +100,8 @@ def _capture(database: Database) -> Iterator[Finding]:
         )
 
 
-def _server(facts: Facts, use: Use) -> Iterator[Finding]:
+def server(facts: Facts, use: Use) -> Iterator[Finding]:
+    """Yield what is wrong with a server as *facts* say it is, for what it is used for."""
     for subject, test, problem, next_step, blocks in RULES:
         read_only = use is Use.SOURCE and subject in {"standby", "role"}
         if test(facts) and not read_only:
